@@ -1,0 +1,146 @@
+using System;
+
+namespace Dho2;
+
+/// <summary>
+/// Marks a TorchSharp module class as a model to be partitioned: the generator slices its <c>forward</c> method into
+/// stages and emits the pipeline that trains it. The class must be <c>partial</c> and derive from <c>Module&lt;...&gt;</c>.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+public sealed class PipelineAttribute : Attribute
+{
+    /// <summary>Micro-batches per training step; at least 1.</summary>
+    public int MicroBatches { get; set; } = Defaults.MicroBatches;
+
+    /// <summary>The order of forwards and backwards.</summary>
+    public Schedule Schedule { get; set; } = Defaults.Schedule;
+
+    /// <summary>The first-order optimizer outside the curvature subspace.</summary>
+    public BaseKind Base { get; set; } = Defaults.Base;
+
+    /// <summary>Replicas of the whole pipeline; at least 1.</summary>
+    public int Replicas { get; set; } = Defaults.Replicas;
+}
+
+/// <summary>
+/// Describes one input of the model, without the batch dimension, in the order of the parameters of <c>forward</c>.
+/// A dimension is a positive integer or a symbol such as <c>"T"</c>.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
+public sealed class InputAttribute : Attribute
+{
+    /// <summary>Describes one input.</summary>
+    /// <param name="dimensions">The dimensions after the batch: integers, or strings that name symbols.</param>
+    public InputAttribute(params object[] dimensions) => Dimensions = dimensions;
+
+    /// <summary>The dimensions after the batch.</summary>
+    public object[] Dimensions { get; }
+
+    /// <summary>Samples per training step and replica, over all micro-batches; 0 where another input states it.</summary>
+    public int Batch { get; set; }
+
+    /// <summary>The element type.</summary>
+    public DType DType { get; set; } = DType.Float32;
+
+    /// <summary>The name of the parameter of <c>forward</c>; by default they are taken in order.</summary>
+    public string? Name { get; set; }
+}
+
+/// <summary>Describes one target that the loss takes after the model's output, without the batch dimension.</summary>
+[AttributeUsage(AttributeTargets.Class, AllowMultiple = true, Inherited = false)]
+public sealed class TargetAttribute : Attribute
+{
+    /// <summary>Describes one target.</summary>
+    /// <param name="dimensions">The dimensions after the batch: integers, or strings that name symbols; none for a class label.</param>
+    public TargetAttribute(params object[] dimensions) => Dimensions = dimensions;
+
+    /// <summary>The dimensions after the batch.</summary>
+    public object[] Dimensions { get; }
+
+    /// <summary>The element type.</summary>
+    public DType DType { get; set; } = DType.Int64;
+
+    /// <summary>The name of the parameter of <c>Loss</c>; by default they are taken in order.</summary>
+    public string? Name { get; set; }
+}
+
+/// <summary>The device that holds a stage: on the pipeline class for all stages, on a stage's module class for that stage.</summary>
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+public sealed class DeviceAttribute : Attribute
+{
+    /// <summary>Memory of the device: a number and one of <c>B</c>, <c>KiB</c>, <c>MiB</c>, <c>GiB</c>, <c>TiB</c>, such as <c>"24 GiB"</c>.</summary>
+    public string? Memory { get; set; }
+}
+
+/// <summary>The stage of a layer (on a field, property or parameter) or of all layers of a module class.</summary>
+[AttributeUsage(AttributeTargets.Class | AttributeTargets.Field | AttributeTargets.Property, Inherited = false)]
+public sealed class StageAttribute : Attribute
+{
+    /// <summary>Puts the layer on a stage.</summary>
+    /// <param name="index">The stage, counted from 0 without gaps.</param>
+    public StageAttribute(int index) => Index = index;
+
+    /// <summary>The stage, counted from 0.</summary>
+    public int Index { get; }
+}
+
+/// <summary>
+/// The number of largest Hessian eigenpairs kept for a stage; a stage's rank is the largest among its layers, 0 means none.
+/// Its presence makes the curvature block-diagonal by stage unless <see cref="CurvatureAttribute.Scope"/> says otherwise.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class | AttributeTargets.Field | AttributeTargets.Property, Inherited = false)]
+public sealed class CurvatureRankAttribute : Attribute
+{
+    /// <summary>Sets the rank.</summary>
+    /// <param name="rank">Eigenpairs to keep; at least 0.</param>
+    public CurvatureRankAttribute(int rank) => Rank = rank;
+
+    /// <summary>Eigenpairs to keep.</summary>
+    public int Rank { get; }
+}
+
+/// <summary>The curvature that the hybrid optimizer keeps (FOSI, arXiv 2302.08484): rank, schedule and step.</summary>
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+public sealed class CurvatureAttribute : Attribute
+{
+    /// <summary>Largest eigenpairs kept (k); 0 turns curvature off.</summary>
+    public int Rank { get; set; } = Defaults.CurvatureRank;
+
+    /// <summary>Smallest eigenpairs kept (l).</summary>
+    public int Smallest { get; set; } = Defaults.CurvatureSmallest;
+
+    /// <summary>Training steps between two estimates; at least 1.</summary>
+    public int Every { get; set; } = Defaults.CurvatureEvery;
+
+    /// <summary>The step before which the first estimate is made; -1 means <see cref="Every"/>.</summary>
+    public int Warmup { get; set; } = -1;
+
+    /// <summary>Samples in the curvature batch; 0 means the training batch.</summary>
+    public int Batch { get; set; }
+
+    /// <summary>The rate of the Newton part (alpha).</summary>
+    public double Alpha { get; set; } = Defaults.Alpha;
+
+    /// <summary>The largest factor by which the base rate is raised (c_max); 0 means 1 for Adam and 3 for the others.</summary>
+    public double MaxScale { get; set; }
+
+    /// <summary>One subspace for the model, or one per stage.</summary>
+    public CurvatureScope Scope { get; set; } = CurvatureScope.Global;
+}
+
+/// <summary>Ties replicas together by ADMM instead of reducing gradients in every step (ALGORITHM section 5).</summary>
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+public sealed class AdmmAttribute : Attribute
+{
+    /// <summary>Local steps between two consensus rounds (H); at least 1.</summary>
+    public int Period { get; set; } = Defaults.AdmmPeriod;
+
+    /// <summary>The weight of the proximal term; above 0.</summary>
+    public double Sigma { get; set; } = Defaults.AdmmSigma;
+
+    /// <summary>Over-relaxation (a); 1 is none, at most 1.3 is advised.</summary>
+    public double Relaxation { get; set; } = Defaults.AdmmRelaxation;
+
+    /// <summary>The update rule.</summary>
+    public AdmmRule Rule { get; set; } = AdmmRule.Consensus;
+}

@@ -1,0 +1,50 @@
+namespace Dho2;
+
+/// <summary>Every default of the language, stated once: attributes, analyzers, planner and runtime read them here.</summary>
+public static class Defaults
+{
+    /// <summary>Micro-batches per step.</summary>
+    public const int MicroBatches = 1;
+
+    /// <summary>The schedule.</summary>
+    public const Schedule Schedule = Dho2.Schedule.OneForwardOneBackward;
+
+    /// <summary>The base optimizer.</summary>
+    public const BaseKind Base = BaseKind.HeavyBall;
+
+    /// <summary>Replicas of the pipeline.</summary>
+    public const int Replicas = 1;
+
+    /// <summary>Samples per step where no input states them.</summary>
+    public const int Batch = 64;
+
+    /// <summary>Largest eigenpairs kept (k).</summary>
+    public const int CurvatureRank = 10;
+
+    /// <summary>Smallest eigenpairs kept (l).</summary>
+    public const int CurvatureSmallest = 0;
+
+    /// <summary>Steps between two estimates.</summary>
+    public const int CurvatureEvery = 400;
+
+    /// <summary>Rate of the Newton part (alpha).</summary>
+    public const double Alpha = 0.1;
+
+    /// <summary>Momentum decay (d).</summary>
+    public const double Decay = 0.9;
+
+    /// <summary>Largest raise of the base rate (c_max) for bases other than Adam.</summary>
+    public const double MaxScale = 3;
+
+    /// <summary>Largest raise of the base rate for Adam: none.</summary>
+    public const double MaxScaleAdam = 1;
+
+    /// <summary>Local steps between two consensus rounds.</summary>
+    public const int AdmmPeriod = 16;
+
+    /// <summary>Weight of the proximal term.</summary>
+    public const double AdmmSigma = 0.1;
+
+    /// <summary>Over-relaxation.</summary>
+    public const double AdmmRelaxation = 1;
+}

@@ -1,0 +1,226 @@
+namespace Dho2.Planning;
+
+/// <summary>
+/// A model as its source states it, without positions: attributes, layers and the operations of <c>forward</c> in
+/// evaluation order. Everything that planning needs, and nothing that changes when only comments or positions do.
+/// </summary>
+/// <remarks>
+/// Values are numbered: value <c>i &lt; Inputs.Count</c> is input <c>i</c>; value <c>Inputs.Count + j</c> is the result
+/// of operation <c>j</c>.
+/// </remarks>
+/// <param name="Name">The simple class name.</param>
+/// <param name="MetadataName">The full metadata name, such as <c>Samples.Outer+MnistNet</c>.</param>
+/// <param name="Options">What the attributes say.</param>
+/// <param name="Inputs">The parameters of <c>forward</c>, in order.</param>
+/// <param name="Targets">The parameters of <c>Loss</c> after the model's output, in order.</param>
+/// <param name="Layers">The layers, in source order.</param>
+/// <param name="Operations">The operations of <c>forward</c>, in evaluation order.</param>
+/// <param name="Statements">The statements of <c>forward</c>, in source order.</param>
+/// <param name="Results">The values that <c>forward</c> returns, in order (one, or the elements of a tuple).</param>
+public sealed record ModelDescription(
+    string Name,
+    string MetadataName,
+    ModelOptions Options,
+    EquatableArray<InputDescription> Inputs,
+    EquatableArray<InputDescription> Targets,
+    EquatableArray<LayerDescription> Layers,
+    EquatableArray<Operation> Operations,
+    EquatableArray<StatementDescription> Statements,
+    EquatableArray<int> Results);
+
+/// <summary>What the attributes of a pipeline class say; an attribute that is absent leaves its defaults.</summary>
+/// <param name="MicroBatches">Micro-batches per step.</param>
+/// <param name="Schedule">The schedule.</param>
+/// <param name="Base">The base optimizer.</param>
+/// <param name="Replicas">Replicas of the pipeline.</param>
+/// <param name="Batch">Samples per step and replica.</param>
+/// <param name="DeviceMemory">Bytes of a device that holds a stage; null where not stated.</param>
+/// <param name="Curvature">The curvature; null where the class has no <c>[Curvature]</c> and no layer a rank.</param>
+/// <param name="Admm">ADMM; null where the class has no <c>[Admm]</c>.</param>
+public sealed record ModelOptions(
+    int MicroBatches,
+    Schedule Schedule,
+    BaseKind Base,
+    int Replicas,
+    int Batch,
+    long? DeviceMemory,
+    CurvatureOptions? Curvature,
+    AdmmOptions? Admm);
+
+/// <summary>Curvature as the attributes state it.</summary>
+/// <param name="Rank">Largest eigenpairs kept (k).</param>
+/// <param name="Smallest">Smallest eigenpairs kept (l).</param>
+/// <param name="Every">Steps between two estimates.</param>
+/// <param name="Warmup">The step before which the first estimate is made.</param>
+/// <param name="Batch">Samples in the curvature batch; 0 means the training batch.</param>
+/// <param name="Alpha">Rate of the Newton part.</param>
+/// <param name="MaxScale">Largest raise of the base rate, resolved for the base.</param>
+/// <param name="Scope">One subspace for the model, or one per stage.</param>
+public sealed record CurvatureOptions(
+    int Rank,
+    int Smallest,
+    int Every,
+    int Warmup,
+    int Batch,
+    double Alpha,
+    double MaxScale,
+    CurvatureScope Scope);
+
+/// <summary>ADMM as the attributes state it.</summary>
+/// <param name="Period">Local steps between two rounds (H).</param>
+/// <param name="Sigma">Weight of the proximal term.</param>
+/// <param name="Relaxation">Over-relaxation (a).</param>
+/// <param name="Rule">The update rule.</param>
+public sealed record AdmmOptions(int Period, double Sigma, double Relaxation, AdmmRule Rule);
+
+/// <summary>One input or target: the batch dimension is not part of <paramref name="Dimensions"/>.</summary>
+/// <param name="Name">The parameter's name.</param>
+/// <param name="Dimensions">The dimensions after the batch; null where no attribute states them.</param>
+/// <param name="DType">The element type.</param>
+public sealed record InputDescription(string Name, EquatableArray<DimensionDescription>? Dimensions, DType DType);
+
+/// <summary>One stated dimension: a number, or a symbol.</summary>
+/// <param name="Size">The number; 0 where <paramref name="Symbol"/> is given.</param>
+/// <param name="Symbol">The symbol, or null.</param>
+public sealed record DimensionDescription(long Size, string? Symbol);
+
+/// <summary>One layer: a field, property, <c>Parameter</c> or constructor assignment of the pipeline class, or a child of such a layer.</summary>
+/// <param name="Name">The member's name, which is also the prefix of its parameters' names.</param>
+/// <param name="Kind">
+/// What makes it: the full name of a TorchSharp factory or type such as <c>TorchSharp.torch.nn.Conv2d</c>;
+/// <c>parameter</c> for a <c>Parameter</c>; <c>module</c> for a user's module class that was interpreted (see
+/// <paramref name="Body"/>); <c>unknown</c> for anything else.
+/// </param>
+/// <param name="TypeName">The declared type as C# text with <c>global::</c> names.</param>
+/// <param name="Arguments">The factory's arguments by parameter name, defaults filled in.</param>
+/// <param name="Stage">The stage by its own attribute or its type's; null where there is none.</param>
+/// <param name="CurvatureRank">The rank by its own attribute or its type's; null where there is none.</param>
+/// <param name="Body">Layers and operations of an interpreted module, or children of a container such as <c>Sequential</c>.</param>
+public sealed record LayerDescription(
+    string Name,
+    string Kind,
+    string TypeName,
+    EquatableArray<Argument> Arguments,
+    int? Stage,
+    int? CurvatureRank,
+    ModuleBody? Body);
+
+/// <summary>
+/// The inside of an interpreted module, numbered like <see cref="ModelDescription"/>: values <c>0 .. InputCount - 1</c>
+/// are the parameters of its <c>forward</c>.
+/// </summary>
+/// <param name="InputCount">Parameters of its <c>forward</c>.</param>
+/// <param name="Layers">Its layers.</param>
+/// <param name="Operations">Its operations.</param>
+/// <param name="Results">The values it returns.</param>
+public sealed record ModuleBody(
+    int InputCount,
+    EquatableArray<LayerDescription> Layers,
+    EquatableArray<Operation> Operations,
+    EquatableArray<int> Results);
+
+/// <summary>One call, operator or indexer in <c>forward</c>, with one result.</summary>
+/// <param name="Name">
+/// The canonical name: <c>layer</c> for a call of a layer's <c>forward</c>; the full name of a static method such as
+/// <c>TorchSharp.torch.nn.functional.relu</c>; <c>Tensor.flatten</c> for an instance method, property or indexer
+/// (<c>Tensor.shape</c>, <c>Tensor.this[]</c>) of a tensor; <c>operator +</c> and so on; <c>tuple</c> for a tuple and
+/// <c>item</c> for one element of it (argument <c>index</c>); <c>read</c> for a parameter-typed layer used as a tensor;
+/// <c>opaque</c> for what is copied as a whole and not understood.
+/// </param>
+/// <param name="Arguments">Receiver first (named <c>this</c>), then the arguments by parameter name, defaults filled in.</param>
+/// <param name="Layer">The layer used, as an index into <see cref="ModelDescription.Layers"/>; -1 where none is.</param>
+/// <param name="Statement">The statement that contains it, as an index into <see cref="ModelDescription.Statements"/>.</param>
+/// <param name="TypeName">The C# type of the result with <c>global::</c> names.</param>
+public sealed record Operation(
+    string Name,
+    EquatableArray<Argument> Arguments,
+    int Layer,
+    int Statement,
+    string TypeName);
+
+/// <summary>The form of an <see cref="Argument"/>.</summary>
+public enum ArgumentKind
+{
+    /// <summary>The result of another operation, or an input: see <see cref="Argument.Value"/>.</summary>
+    Value,
+
+    /// <summary>A constant integer.</summary>
+    Integer,
+
+    /// <summary>A constant floating-point number.</summary>
+    Number,
+
+    /// <summary>A constant truth value.</summary>
+    Boolean,
+
+    /// <summary>A constant text, or the name of an enum member.</summary>
+    Text,
+
+    /// <summary>The null reference, or an optional argument left at null.</summary>
+    Null,
+
+    /// <summary>A list, array or tuple of arguments.</summary>
+    List,
+
+    /// <summary>Something that is not known at compile time.</summary>
+    Unknown,
+}
+
+/// <summary>One argument of an operation or of a layer's factory.</summary>
+/// <param name="Name">The parameter's name; empty inside a list.</param>
+/// <param name="Kind">Its form.</param>
+/// <param name="Value">The value's number (<see cref="ArgumentKind.Value"/>), or -1.</param>
+/// <param name="Integer">The integer, or 1 for true.</param>
+/// <param name="Number">The floating-point number.</param>
+/// <param name="Text">The text.</param>
+/// <param name="Items">The elements of a list.</param>
+public sealed record Argument(
+    string Name,
+    ArgumentKind Kind,
+    int Value = -1,
+    long Integer = 0,
+    double Number = 0,
+    string? Text = null,
+    EquatableArray<Argument> Items = default)
+{
+    /// <summary>An argument that refers to a value.</summary>
+    public static Argument OfValue(string name, int value) => new(name, ArgumentKind.Value, Value: value);
+
+    /// <summary>A constant integer.</summary>
+    public static Argument OfInteger(string name, long value) => new(name, ArgumentKind.Integer, Integer: value);
+
+    /// <summary>A constant floating-point number.</summary>
+    public static Argument OfNumber(string name, double value) => new(name, ArgumentKind.Number, Number: value);
+
+    /// <summary>A constant truth value.</summary>
+    public static Argument OfBoolean(string name, bool value) => new(name, ArgumentKind.Boolean, Integer: value ? 1 : 0);
+
+    /// <summary>A constant text or enum member.</summary>
+    public static Argument OfText(string name, string value) => new(name, ArgumentKind.Text, Text: value);
+
+    /// <summary>The null reference.</summary>
+    public static Argument OfNull(string name) => new(name, ArgumentKind.Null);
+
+    /// <summary>A list.</summary>
+    public static Argument OfList(string name, EquatableArray<Argument> items) => new(name, ArgumentKind.List, Items: items);
+
+    /// <summary>Something not known at compile time.</summary>
+    public static Argument OfUnknown(string name) => new(name, ArgumentKind.Unknown);
+}
+
+/// <summary>One statement of <c>forward</c>: what it reads and writes, by variable and value.</summary>
+/// <param name="Reads">Variables read from earlier statements, with the value each holds then.</param>
+/// <param name="Writes">Variables that hold a new value after the statement, with that value.</param>
+/// <param name="Pieces">
+/// Whether the statement may be cut at its operations (a plain declaration, assignment, expression or return); where
+/// false, as for a loop or a conditional, it is copied as a whole and all its layers must share a stage.
+/// </param>
+public sealed record StatementDescription(
+    EquatableArray<VariableValue> Reads,
+    EquatableArray<VariableValue> Writes,
+    bool Pieces);
+
+/// <summary>A variable and the value it holds at one point.</summary>
+/// <param name="Variable">The variable's name.</param>
+/// <param name="Value">The value's number.</param>
+public sealed record VariableValue(string Variable, int Value);

@@ -1,0 +1,104 @@
+namespace Dho2.Planning;
+
+/// <summary>Everything about a partitioned training run that is known before it starts.</summary>
+/// <param name="Model">The model's full metadata name.</param>
+/// <param name="Options">The numbers the plan was made for: the attributes', with overrides applied.</param>
+/// <param name="Stages">The stages, in order.</param>
+/// <param name="Cuts">What crosses from stage <c>i</c> to stage <c>i + 1</c>, for each <c>i</c>.</param>
+/// <param name="Schedule">Each stage's instructions for one full step.</param>
+/// <param name="Hash">SHA-256, in lower-case hexadecimal, of the plan's canonical text.</param>
+public sealed record Plan(
+    string Model,
+    ModelOptions Options,
+    EquatableArray<StagePlan> Stages,
+    EquatableArray<CutPlan> Cuts,
+    EquatableArray<EquatableArray<Instruction>> Schedule,
+    string Hash);
+
+/// <summary>One stage of a plan.</summary>
+/// <param name="Index">The stage, counted from 0.</param>
+/// <param name="Layers">Its layers, as indices into <see cref="ModelDescription.Layers"/>.</param>
+/// <param name="Operations">Its operations, as indices into <see cref="ModelDescription.Operations"/>, in evaluation order.</param>
+/// <param name="Parameters">Its parameters in the order of its flat vector; null where a layer is unknown.</param>
+/// <param name="CurvatureRank">Largest eigenpairs kept for it (k).</param>
+/// <param name="ForwardOperations">Floating-point operations of one forward over one step's batch; null where unknown.</param>
+/// <param name="Memory">Bytes by kind.</param>
+public sealed record StagePlan(
+    int Index,
+    EquatableArray<int> Layers,
+    EquatableArray<int> Operations,
+    EquatableArray<ParameterPlan>? Parameters,
+    int CurvatureRank,
+    long? ForwardOperations,
+    EquatableArray<MemoryTerm> Memory);
+
+/// <summary>One parameter of a stage.</summary>
+/// <param name="Name">Its name, equal to the unsplit model's, such as <c>conv1.weight</c>.</param>
+/// <param name="Shape">Its sizes.</param>
+/// <param name="DType">Its element type.</param>
+public sealed record ParameterPlan(string Name, EquatableArray<long> Shape, DType DType)
+{
+    /// <summary>The number of elements.</summary>
+    public long Count
+    {
+        get
+        {
+            long count = 1;
+            foreach (long size in Shape)
+            {
+                count *= size;
+            }
+
+            return count;
+        }
+    }
+}
+
+/// <summary>What crosses from one stage to the next.</summary>
+/// <param name="Index">The stage before the cut.</param>
+/// <param name="Values">The values that cross, by their number.</param>
+public sealed record CutPlan(int Index, EquatableArray<CutValue> Values);
+
+/// <summary>One value that crosses a cut.</summary>
+/// <param name="Value">The value's number (see <see cref="ModelDescription"/>).</param>
+/// <param name="Name">A name that is unique within the cut: the variable's, or one made up for an unnamed value.</param>
+/// <param name="TypeName">Its C# type with <c>global::</c> names.</param>
+/// <param name="Type">Shape and element type for one step's batch; null where unknown or where it is no tensor.</param>
+/// <param name="Differentiable">Whether a gradient comes back for it.</param>
+public sealed record CutValue(int Value, string Name, string TypeName, TensorType? Type, bool Differentiable);
+
+/// <summary>The kinds of memory that a plan accounts for.</summary>
+public enum MemoryKind
+{
+    /// <summary>Parameters and buffers.</summary>
+    Parameters,
+
+    /// <summary>Gradients.</summary>
+    Gradients,
+
+    /// <summary>State of the base optimizer.</summary>
+    Optimizer,
+
+    /// <summary>Kept eigenvectors and the carried rest of the momentum.</summary>
+    Curvature,
+
+    /// <summary>The Lanczos basis, the cloned leaves and the retained graphs while an estimate is made.</summary>
+    Estimate,
+
+    /// <summary>ADMM's consensus and dual variables.</summary>
+    Admm,
+
+    /// <summary>What automatic differentiation saves, times the micro-batches in flight.</summary>
+    Activations,
+
+    /// <summary>The largest temporary.</summary>
+    Temporary,
+
+    /// <summary>Buffers of the cuts.</summary>
+    Boundary,
+}
+
+/// <summary>One term of a stage's memory.</summary>
+/// <param name="Kind">What it is for.</param>
+/// <param name="Bytes">Bytes; null where it cannot be known.</param>
+public sealed record MemoryTerm(MemoryKind Kind, long? Bytes);

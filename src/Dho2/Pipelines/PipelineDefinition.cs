@@ -1,0 +1,25 @@
+using System;
+using System.Collections.Generic;
+using Dho2.Planning;
+using TorchSharp;
+
+namespace Dho2.Pipelines;
+
+/// <summary>What the generator hands to the runtime for one pipeline class.</summary>
+public sealed class PipelineDefinition
+{
+    /// <summary>The canonical text of the <see cref="ModelDescription"/>; parsed on first use.</summary>
+    public required string DescriptionText { get; init; }
+
+    /// <summary>The hash of the plan that the code was generated for, with the attributes' numbers.</summary>
+    public required string PlanHash { get; init; }
+
+    /// <summary>One factory for each stage, in order.</summary>
+    public required IReadOnlyList<Func<StageContext, IPipelineStage>> Stages { get; init; }
+
+    /// <summary>The loss of one micro-batch, a mean over its samples (0-dimensional), from the model's results and the targets.</summary>
+    public required Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, torch.Tensor> Loss { get; init; }
+
+    /// <summary>Builds the unsplit model, with the weights that the stages have for the same seed.</summary>
+    public required Func<long, torch.nn.Module> Unsplit { get; init; }
+}
