@@ -17,6 +17,9 @@ namespace Dho2.Planning;
 /// <param name="Operations">The operations of <c>forward</c>, in evaluation order.</param>
 /// <param name="Statements">The statements of <c>forward</c>, in source order.</param>
 /// <param name="Results">The values that <c>forward</c> returns, in order (one, or the elements of a tuple).</param>
+/// <param name="Loss">
+/// The inside of <c>Loss</c>, whose inputs are the results and then the targets; null where there is none or it was not understood.
+/// </param>
 public sealed record ModelDescription(
     string Name,
     string MetadataName,
@@ -26,7 +29,8 @@ public sealed record ModelDescription(
     EquatableArray<LayerDescription> Layers,
     EquatableArray<Operation> Operations,
     EquatableArray<StatementDescription> Statements,
-    EquatableArray<int> Results);
+    EquatableArray<int> Results,
+    ModuleBody? Loss = null);
 
 /// <summary>What the attributes of a pipeline class say; an attribute that is absent leaves its defaults.</summary>
 /// <param name="MicroBatches">Micro-batches per step.</param>
@@ -37,6 +41,7 @@ public sealed record ModelDescription(
 /// <param name="DeviceMemory">Bytes of a device that holds a stage; null where not stated.</param>
 /// <param name="Curvature">The curvature; null where the class has no <c>[Curvature]</c> and no layer a rank.</param>
 /// <param name="Admm">ADMM; null where the class has no <c>[Admm]</c>.</param>
+/// <param name="DType">The element type of parameters and of floating-point values: float32 unless overridden at run time.</param>
 public sealed record ModelOptions(
     int MicroBatches,
     Schedule Schedule,
@@ -45,7 +50,8 @@ public sealed record ModelOptions(
     int Batch,
     long? DeviceMemory,
     CurvatureOptions? Curvature,
-    AdmmOptions? Admm);
+    AdmmOptions? Admm,
+    DType DType = DType.Float32);
 
 /// <summary>Curvature as the attributes state it.</summary>
 /// <param name="Rank">Largest eigenpairs kept (k).</param>
@@ -55,7 +61,7 @@ public sealed record ModelOptions(
 /// <param name="Batch">Samples in the curvature batch; 0 means the training batch.</param>
 /// <param name="Alpha">Rate of the Newton part.</param>
 /// <param name="MaxScale">Largest raise of the base rate, resolved for the base.</param>
-/// <param name="Scope">One subspace for the model, or one per stage.</param>
+/// <param name="Scope">One subspace for the model, or one per stage, resolved: a layer's rank makes it per stage unless the attribute says otherwise.</param>
 public sealed record CurvatureOptions(
     int Rank,
     int Smallest,
@@ -95,7 +101,11 @@ public sealed record DimensionDescription(long Size, string? Symbol);
 /// <param name="Arguments">The factory's arguments by parameter name, defaults filled in.</param>
 /// <param name="Stage">The stage by its own attribute or its type's; null where there is none.</param>
 /// <param name="CurvatureRank">The rank by its own attribute or its type's; null where there is none.</param>
-/// <param name="Body">Layers and operations of an interpreted module, or children of a container such as <c>Sequential</c>.</param>
+/// <param name="Body">
+/// Layers and operations of an interpreted module; or the children of a container such as <c>Sequential</c>, by their
+/// registered names and without operations.
+/// </param>
+/// <param name="DeviceMemory">Bytes of the device of the layer's stage, by its type's own <c>[Device]</c>; null where not stated.</param>
 public sealed record LayerDescription(
     string Name,
     string Kind,
@@ -103,7 +113,8 @@ public sealed record LayerDescription(
     EquatableArray<Argument> Arguments,
     int? Stage,
     int? CurvatureRank,
-    ModuleBody? Body);
+    ModuleBody? Body,
+    long? DeviceMemory = null);
 
 /// <summary>
 /// The inside of an interpreted module, numbered like <see cref="ModelDescription"/>: values <c>0 .. InputCount - 1</c>
@@ -123,13 +134,15 @@ public sealed record ModuleBody(
 /// <param name="Name">
 /// The canonical name: <c>layer</c> for a call of a layer's <c>forward</c>; the full name of a static method such as
 /// <c>TorchSharp.torch.nn.functional.relu</c>; <c>Tensor.flatten</c> for an instance method, property or indexer
-/// (<c>Tensor.shape</c>, <c>Tensor.this[]</c>) of a tensor; <c>operator +</c> and so on; <c>tuple</c> for a tuple and
-/// <c>item</c> for one element of it (argument <c>index</c>); <c>read</c> for a parameter-typed layer used as a tensor;
-/// <c>opaque</c> for what is copied as a whole and not understood.
+/// (<c>Tensor.shape</c>, <c>Tensor.this[]</c>) of a tensor; <c>operator +</c> and so on (arguments <c>left</c> and
+/// <c>right</c>, or <c>operand</c>); <c>tuple</c> for a tuple (arguments <c>0</c>, <c>1</c>, ...) and <c>item</c> for one
+/// element of a tuple, array or list (arguments <c>this</c> and <c>index</c>), so that <c>x.shape[0]</c> is a
+/// <c>Tensor.shape</c> and an <c>item</c>; <c>read</c> for a parameter-typed layer used as a tensor; <c>opaque</c> for
+/// what is copied as a whole and not understood.
 /// </param>
 /// <param name="Arguments">Receiver first (named <c>this</c>), then the arguments by parameter name, defaults filled in.</param>
 /// <param name="Layer">The layer used, as an index into <see cref="ModelDescription.Layers"/>; -1 where none is.</param>
-/// <param name="Statement">The statement that contains it, as an index into <see cref="ModelDescription.Statements"/>.</param>
+/// <param name="Statement">The statement that contains it, as an index into <see cref="ModelDescription.Statements"/>; -1 in a <see cref="ModuleBody"/>.</param>
 /// <param name="TypeName">The C# type of the result with <c>global::</c> names.</param>
 public sealed record Operation(
     string Name,
@@ -213,7 +226,8 @@ public sealed record Argument(
 /// <param name="Writes">Variables that hold a new value after the statement, with that value.</param>
 /// <param name="Pieces">
 /// Whether the statement may be cut at its operations (a plain declaration, assignment, expression or return); where
-/// false, as for a loop or a conditional, it is copied as a whole and all its layers must share a stage.
+/// false, as for a loop or a conditional, it is copied as a whole, all its layers must share a stage, and it has at least
+/// one operation (an <c>opaque</c> one where nothing in it is understood).
 /// </param>
 public sealed record StatementDescription(
     EquatableArray<VariableValue> Reads,

@@ -5,13 +5,15 @@ namespace Dho2.Planning;
 /// <param name="Options">The numbers the plan was made for: the attributes', with overrides applied.</param>
 /// <param name="Stages">The stages, in order.</param>
 /// <param name="Cuts">What crosses from stage <c>i</c> to stage <c>i + 1</c>, for each <c>i</c>.</param>
-/// <param name="Schedule">Each stage's instructions for one full step.</param>
+/// <param name="MicroBatches">The sizes of the micro-batches of a full step, by <see cref="Planning.MicroBatches.Split"/>.</param>
+/// <param name="Schedule">Each rank's instructions for one full step.</param>
 /// <param name="Hash">SHA-256, in lower-case hexadecimal, of the plan's canonical text.</param>
 public sealed record Plan(
     string Model,
     ModelOptions Options,
     EquatableArray<StagePlan> Stages,
     EquatableArray<CutPlan> Cuts,
+    EquatableArray<int> MicroBatches,
     EquatableArray<EquatableArray<Instruction>> Schedule,
     string Hash);
 
@@ -62,10 +64,20 @@ public sealed record CutPlan(int Index, EquatableArray<CutValue> Values);
 /// <summary>One value that crosses a cut.</summary>
 /// <param name="Value">The value's number (see <see cref="ModelDescription"/>).</param>
 /// <param name="Name">A name that is unique within the cut: the variable's, or one made up for an unnamed value.</param>
-/// <param name="TypeName">Its C# type with <c>global::</c> names.</param>
-/// <param name="Type">Shape and element type for one step's batch; null where unknown or where it is no tensor.</param>
-/// <param name="Differentiable">Whether a gradient comes back for it.</param>
+/// <param name="TypeName">Its C# type with <c>global::</c> names: a tensor, or one of <see cref="CutScalars"/>.</param>
+/// <param name="Type">Shape, with the batch as the symbol "N", and element type; null where unknown or where it is no tensor.</param>
+/// <param name="Differentiable">
+/// Whether a gradient may come back for it: it depends on a parameter and is not known to be of another than a floating-point type.
+/// </param>
 public sealed record CutValue(int Value, string Name, string TypeName, TensorType? Type, bool Differentiable);
+
+/// <summary>The C# types, other than tensors, that can cross a cut: each as a tensor that holds the same numbers.</summary>
+public static class CutScalars
+{
+    /// <summary>Whether a value of the type can cross as a 0-dimensional (or, for <c>long[]</c>, 1-dimensional) tensor.</summary>
+    /// <param name="typeName">The C# type.</param>
+    public static bool Contains(string typeName) => typeName is "long" or "int" or "double" or "float" or "bool" or "long[]";
+}
 
 /// <summary>The kinds of memory that a plan accounts for.</summary>
 public enum MemoryKind

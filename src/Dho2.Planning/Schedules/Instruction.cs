@@ -22,7 +22,21 @@ public enum InstructionKind
     ReceiveGradient,
 }
 
-/// <summary>One instruction of a stage's schedule.</summary>
+/// <summary>One instruction of a rank's schedule.</summary>
 /// <param name="Kind">What to do.</param>
 /// <param name="MicroBatch">The micro-batch, counted from 0.</param>
-public readonly record struct Instruction(InstructionKind Kind, int MicroBatch);
+/// <param name="Stage">The stage that it is done for.</param>
+public readonly record struct Instruction(InstructionKind Kind, int MicroBatch, int Stage)
+{
+    /// <summary>Whether it computes, and so takes time on the rank.</summary>
+    public bool IsComputation => Kind is InstructionKind.Forward or InstructionKind.Backward;
+
+    /// <summary>Whether it sends.</summary>
+    public bool IsSend => Kind is InstructionKind.SendActivation or InstructionKind.SendGradient;
+
+    /// <summary>Whether it receives.</summary>
+    public bool IsReceive => Kind is InstructionKind.ReceiveActivation or InstructionKind.ReceiveGradient;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{Kind}(micro-batch {MicroBatch}, stage {Stage})";
+}

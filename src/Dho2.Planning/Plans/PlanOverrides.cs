@@ -1,0 +1,50 @@
+namespace Dho2.Planning;
+
+/// <summary>Numbers given at run time in place of the attributes'; null leaves the attribute's.</summary>
+public sealed record PlanOverrides
+{
+    /// <summary>Samples per step and replica.</summary>
+    public int? Batch { get; init; }
+
+    /// <summary>Micro-batches per step.</summary>
+    public int? MicroBatches { get; init; }
+
+    /// <summary>The schedule.</summary>
+    public Schedule? Schedule { get; init; }
+
+    /// <summary>The base optimizer.</summary>
+    public BaseKind? Base { get; init; }
+
+    /// <summary>Replicas of the pipeline.</summary>
+    public int? Replicas { get; init; }
+
+    /// <summary>Bytes of the device that holds a stage.</summary>
+    public long? DeviceMemory { get; init; }
+
+    /// <summary>The curvature; rank 0 turns it off.</summary>
+    public CurvatureOptions? Curvature { get; init; }
+
+    /// <summary>ADMM.</summary>
+    public AdmmOptions? Admm { get; init; }
+
+    /// <summary>Whether ADMM is turned off.</summary>
+    public bool WithoutAdmm { get; init; }
+
+    /// <summary>The element type of parameters and of floating-point values.</summary>
+    public DType? DType { get; init; }
+
+    /// <summary>The options with these numbers in place.</summary>
+    public ModelOptions Apply(ModelOptions options) =>
+        options with
+        {
+            Batch = Batch ?? options.Batch,
+            MicroBatches = MicroBatches ?? options.MicroBatches,
+            Schedule = Schedule ?? options.Schedule,
+            Base = Base ?? options.Base,
+            Replicas = Replicas ?? options.Replicas,
+            DeviceMemory = DeviceMemory ?? options.DeviceMemory,
+            Curvature = Curvature ?? options.Curvature,
+            Admm = WithoutAdmm ? null : Admm ?? options.Admm,
+            DType = DType ?? options.DType,
+        };
+}

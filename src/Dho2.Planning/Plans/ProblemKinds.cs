@@ -1,0 +1,77 @@
+using System;
+
+namespace Dho2.Planning;
+
+/// <summary>Everything that planning can find wrong. Messages are in <see cref="ProblemKinds"/>.</summary>
+public enum ProblemKind
+{
+    /// <summary>Stage numbers have a gap.</summary>
+    StageGap,
+
+    /// <summary>A stage number is negative.</summary>
+    StageOutOfRange,
+
+    /// <summary>A layer has no stage.</summary>
+    LayerWithoutStage,
+
+    /// <summary>A later stage feeds an earlier one.</summary>
+    LaterStageFeedsEarlier,
+
+    /// <summary>A statement that is copied as a whole uses layers of several stages.</summary>
+    StatementOverSeveralStages,
+
+    /// <summary>A value crosses a cut whose type cannot.</summary>
+    ValueCannotCross,
+
+    /// <summary>An index in the description points nowhere, or forward.</summary>
+    DescriptionInconsistent,
+
+    /// <summary>A number of an attribute or option is outside its range.</summary>
+    NumberOutOfRange,
+
+    /// <summary>There are fewer micro-batches than stages.</summary>
+    FewerMicroBatchesThanStages,
+
+    /// <summary>There are fewer samples than micro-batches.</summary>
+    FewerSamplesThanMicroBatches,
+
+    /// <summary>An input of the model has no stated shape.</summary>
+    InputWithoutShape,
+
+    /// <summary>An operation gets a tensor of a shape that it refuses.</summary>
+    ShapeMismatch,
+
+    /// <summary>An operation or layer gets an argument that it refuses, or a tensor of an element type that it refuses.</summary>
+    ArgumentRefused,
+}
+
+/// <summary>Severity and message of every <see cref="ProblemKind"/>, stated once for analyzers, command line and runtime.</summary>
+public static class ProblemKinds
+{
+    /// <summary>How much problems of the kind weigh.</summary>
+    public static ProblemSeverity SeverityOf(ProblemKind kind) => kind switch
+    {
+        ProblemKind.FewerMicroBatchesThanStages or ProblemKind.FewerSamplesThanMicroBatches => ProblemSeverity.Warning,
+        ProblemKind.InputWithoutShape => ProblemSeverity.Information,
+        _ => ProblemSeverity.Error,
+    };
+
+    /// <summary>The composite format of the kind's messages, as of <see cref="string.Format(string, object[])"/>.</summary>
+    public static string FormatOf(ProblemKind kind) => kind switch
+    {
+        ProblemKind.StageGap => "Stage {0} has no layer although stage {1} has one ('{2}'); number the stages 0, 1, 2, ... without gaps",
+        ProblemKind.StageOutOfRange => "Layer '{0}' is on stage {1}; stages are counted from 0",
+        ProblemKind.LayerWithoutStage => "Layer '{0}' has no stage; mark it, or its module class, with [Stage(n)]",
+        ProblemKind.LaterStageFeedsEarlier => "{0} on stage {1} uses the result of {2}, which is on the later stage {3}; values only move to later stages: put it on stage {3} or later, or what it uses on stage {1} or earlier",
+        ProblemKind.StatementOverSeveralStages => "This statement can only be copied as a whole, but uses layers of several stages: {0}; split it into statements of one stage each, or put these layers on one stage",
+        ProblemKind.ValueCannotCross => "{0} of type '{1}' would cross from stage {2} to stage {3}; only tensors, numbers, truth values and shapes can: take out the tensors that are needed before the cut",
+        ProblemKind.DescriptionInconsistent => "The description of the model is inconsistent: {0}",
+        ProblemKind.NumberOutOfRange => "{0} is {1}; it must be {2}",
+        ProblemKind.FewerMicroBatchesThanStages => "{0} micro-batches keep {1} stages busy for {2} % of the time; with {3} micro-batches it would be {4} %",
+        ProblemKind.FewerSamplesThanMicroBatches => "A batch of {0} samples makes only {0} of the {1} micro-batches",
+        ProblemKind.InputWithoutShape => "The shape of input '{0}' is not stated, so what follows from it is unknown; add [Input(...)] with the dimensions after the batch",
+        ProblemKind.ShapeMismatch => "{0}",
+        ProblemKind.ArgumentRefused => "{0}",
+        _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not a kind of problem."),
+    };
+}

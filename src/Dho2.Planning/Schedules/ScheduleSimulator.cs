@@ -1,0 +1,227 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+
+namespace Dho2.Planning;
+
+/// <summary>
+/// Executes instruction lists symbolically. It proves that a step completes, also where a send waits until it is received
+/// (each exchange, a run of neighbouring sends and receives, is posted as a whole), and measures bubble and activations
+/// in flight with sends that do not wait.
+/// </summary>
+public static class ScheduleSimulator
+{
+    /// <summary>Executes the lists.</summary>
+    /// <param name="ranks">The instructions of each rank.</param>
+    /// <param name="costs">The time of each stage's work.</param>
+    public static ScheduleSimulation Run(EquatableArray<EquatableArray<Instruction>> ranks, ScheduleCosts costs)
+    {
+        int stages = 1 + ranks.SelectMany(r => r).Select(i => i.Stage).DefaultIfEmpty(-1).Max();
+        var owner = new int[stages];
+        for (int rank = 0; rank < ranks.Count; rank++)
+        {
+            foreach (Instruction instruction in ranks[rank])
+            {
+                owner[instruction.Stage] = rank;
+            }
+        }
+
+        EquatableArray<StuckInstruction> stuck = new Rendezvous(ranks, stages).Run();
+        return new Timing(ranks, owner, costs).Run(stuck);
+    }
+
+    private static Instruction? PeerOf(Instruction i, int stages) => i.Kind switch
+    {
+        InstructionKind.SendActivation when i.Stage + 1 < stages => new(InstructionKind.ReceiveActivation, i.MicroBatch, i.Stage + 1),
+        InstructionKind.ReceiveActivation when i.Stage > 0 => new(InstructionKind.SendActivation, i.MicroBatch, i.Stage - 1),
+        InstructionKind.SendGradient when i.Stage > 0 => new(InstructionKind.ReceiveGradient, i.MicroBatch, i.Stage - 1),
+        InstructionKind.ReceiveGradient when i.Stage + 1 < stages => new(InstructionKind.SendGradient, i.MicroBatch, i.Stage + 1),
+        _ => null,
+    };
+
+    /// <summary>What an instruction needs to have happened before on its own rank; null where it needs nothing.</summary>
+    private static Instruction? NeedOf(Instruction i, int stages) => i.Kind switch
+    {
+        InstructionKind.Forward when i.Stage > 0 => i with { Kind = InstructionKind.ReceiveActivation },
+        InstructionKind.SendActivation => i with { Kind = InstructionKind.Forward },
+        InstructionKind.Backward when i.Stage + 1 < stages => i with { Kind = InstructionKind.ReceiveGradient },
+        InstructionKind.Backward => i with { Kind = InstructionKind.Forward },
+        InstructionKind.SendGradient => i with { Kind = InstructionKind.Backward },
+        _ => null,
+    };
+
+    /// <summary>Execution with sends that wait for their receivers: the hardest transport decides about deadlock.</summary>
+    private sealed class Rendezvous
+    {
+        private readonly EquatableArray<EquatableArray<Instruction>> ranks;
+        private readonly int stages;
+        private readonly int[] next;
+        private readonly HashSet<Instruction> posted = [];
+        private readonly HashSet<Instruction> done = [];
+
+        public Rendezvous(EquatableArray<EquatableArray<Instruction>> ranks, int stages)
+        {
+            this.ranks = ranks;
+            this.stages = stages;
+            next = new int[ranks.Count];
+        }
+
+        public EquatableArray<StuckInstruction> Run()
+        {
+            bool progress = true;
+            while (progress)
+            {
+                progress = false;
+                for (int rank = 0; rank < ranks.Count; rank++)
+                {
+                    progress |= Advance(rank);
+                }
+            }
+
+            var stuck = new List<StuckInstruction>();
+            for (int rank = 0; rank < ranks.Count; rank++)
+            {
+                if (next[rank] < ranks[rank].Count)
+                {
+                    int at = FirstUndone(rank);
+                    stuck.Add(new(rank, at, ranks[rank][at], ReasonOf(ranks[rank][at])));
+                }
+            }
+
+            return stuck.ToEquatableArray();
+        }
+
+        private bool Advance(int rank)
+        {
+            EquatableArray<Instruction> list = ranks[rank];
+            bool progress = false;
+            while (next[rank] < list.Count)
+            {
+                int end = EndOfExchange(list, next[rank]);
+                for (int i = next[rank]; i < end; i++)
+                {
+                    if (!done.Contains(list[i]) && MayRun(list[i]))
+                    {
+                        progress |= list[i].IsComputation ? done.Add(list[i]) : Post(list[i]);
+                    }
+                }
+
+                if (FirstUndone(rank) < end)
+                {
+                    return progress;
+                }
+
+                next[rank] = end;
+            }
+
+            return progress;
+        }
+
+        private bool Post(Instruction instruction)
+        {
+            bool progress = posted.Add(instruction);
+            if (PeerOf(instruction, stages) is { } peer && posted.Contains(peer))
+            {
+                progress |= done.Add(instruction) | done.Add(peer);
+            }
+
+            return progress;
+        }
+
+        private bool MayRun(Instruction i) => NeedOf(i, stages) is not { } need || done.Contains(need);
+
+        private static int EndOfExchange(EquatableArray<Instruction> list, int start)
+        {
+            int end = start + 1;
+            while (!list[start].IsComputation && end < list.Count && !list[end].IsComputation)
+            {
+                end++;
+            }
+
+            return end;
+        }
+
+        private int FirstUndone(int rank)
+        {
+            int at = next[rank];
+            while (at < ranks[rank].Count && done.Contains(ranks[rank][at]))
+            {
+                at++;
+            }
+
+            return at;
+        }
+
+        private string ReasonOf(Instruction i) =>
+            NeedOf(i, stages) is { } need && !done.Contains(need) ? $"{need} has not happened before it"
+            : PeerOf(i, stages) is { } peer ? $"no rank comes to {peer}"
+            : "there is no stage at the other end";
+    }
+
+    /// <summary>Execution with sends that do not wait: when each computation starts, and what is in flight.</summary>
+    private sealed class Timing
+    {
+        private readonly EquatableArray<EquatableArray<Instruction>> ranks;
+        private readonly int[] owner;
+        private readonly ScheduleCosts costs;
+
+        public Timing(EquatableArray<EquatableArray<Instruction>> ranks, int[] owner, ScheduleCosts costs)
+        {
+            this.ranks = ranks;
+            this.owner = owner;
+            this.costs = costs;
+        }
+
+        public ScheduleSimulation Run(EquatableArray<StuckInstruction> stuck)
+        {
+            var next = new int[ranks.Count];
+            var clock = new long[ranks.Count];
+            var busy = new long[ranks.Count];
+            var inFlight = new int[owner.Length];
+            var most = new int[owner.Length];
+            var sent = new Dictionary<Instruction, long>();
+            List<ScheduledWork>[] work = ranks.Select(_ => new List<ScheduledWork>()).ToArray();
+            bool progress = true;
+            while (progress)
+            {
+                progress = false;
+                for (int rank = 0; rank < ranks.Count; rank++)
+                {
+                    for (; next[rank] < ranks[rank].Count; next[rank]++, progress = true)
+                    {
+                        Instruction i = ranks[rank][next[rank]];
+                        if (i.IsReceive)
+                        {
+                            if (PeerOf(i, owner.Length) is not { } peer || !sent.TryGetValue(peer, out long arrival))
+                            {
+                                break;
+                            }
+
+                            clock[rank] = Math.Max(clock[rank], arrival);
+                        }
+                        else if (i.IsSend)
+                        {
+                            sent[i] = clock[rank];
+                        }
+                        else
+                        {
+                            long cost = costs.Of(i);
+                            work[rank].Add(new(rank, i, clock[rank], clock[rank] + cost));
+                            clock[rank] += cost;
+                            busy[rank] += cost;
+                            inFlight[i.Stage] += i.Kind == InstructionKind.Forward ? 1 : -1;
+                            most[i.Stage] = Math.Max(most[i.Stage], inFlight[i.Stage]);
+                        }
+                    }
+                }
+            }
+
+            return new(
+                stuck,
+                work.SelectMany(w => w).ToEquatableArray(),
+                clock.DefaultIfEmpty(0).Max(),
+                busy.ToEquatableArray(),
+                most.ToEquatableArray());
+        }
+    }
+}
