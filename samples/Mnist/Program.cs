@@ -1,0 +1,83 @@
+using System;
+using System.Diagnostics;
+using System.IO;
+using Dho2;
+using Dho2.Communication;
+using Dho2.Data;
+using Dho2.Planning;
+using Spectre.Console;
+
+namespace Mnist;
+
+/// <summary>Trains <see cref="MnistNet"/>, split over two stages, on MNIST.</summary>
+internal static class Program
+{
+    private static int Main(string[] arguments)
+    {
+        Options options;
+        try
+        {
+            options = Options.Parse(arguments);
+        }
+        catch (FormatException error)
+        {
+            return Refuse(error.Message, Options.Usage);
+        }
+
+        if (options.Help)
+        {
+            Console.WriteLine(Options.Usage);
+            return 0;
+        }
+
+        try
+        {
+            Train(options);
+            return 0;
+        }
+        catch (Exception error) when (error is IOException or InvalidDataException or ArgumentException or CommunicationException)
+        {
+            return Refuse(error.Message);
+        }
+    }
+
+    private static void Train(Options options)
+    {
+        Stopwatch clock = Stopwatch.StartNew();
+        string folder = options.Data ?? Path.Combine(AppContext.BaseDirectory, "mnist");
+        using TensorDataset train = Mnist.Load(folder, train: true);
+        using TensorDataset test = Mnist.Load(folder, train: false);
+
+        using World world = World.Join();
+        using Trainer trainer = MnistNet.CreateTrainer(world, new TrainingOptions
+        {
+            LearningRate = options.LearningRate ?? (options.Base == BaseKind.Adam ? 1e-3 : 0.05),
+            Epochs = options.Epochs,
+            Seed = options.Seed,
+            Optimizer = options.Optimizer,
+            GradientClip = 3,
+            Overrides = new PlanOverrides { Batch = options.Batch, Base = options.Base },
+        });
+
+        Display display = new(AnsiConsole.Console);
+        display.ShowPlan(trainer);
+        Evaluation result = display.Follow(trainer, () =>
+        {
+            trainer.Fit(train, test);
+            return trainer.Evaluate(test);
+        });
+
+        Console.WriteLine(FormattableString.Invariant(
+            $"result: test_accuracy={result.Accuracy:0.0000} test_loss={result.Loss:0.0000} seconds={clock.Elapsed.TotalSeconds:0.0} stages={trainer.Plan.Stages.Count}"));
+    }
+
+    private static int Refuse(params string[] lines)
+    {
+        foreach (string line in lines)
+        {
+            Console.Error.WriteLine(line);
+        }
+
+        return 2;
+    }
+}
