@@ -5,6 +5,7 @@ using System.Linq;
 using System.Runtime.InteropServices;
 using System.Text;
 using Dho2.Build;
+using Dho2.Tests.Shared;
 
 namespace Dho2.EndToEnd.Tests.Native;
 
@@ -18,7 +19,7 @@ public class TorchSharpNativeTests
         .Select(v => v.Name).ToHashSet();
 
     private static byte[] Original
-        => File.ReadAllBytes(Path.Combine(BuildMetadata.TorchSharpPackage, "runtimes/linux-x64/native", Name));
+        => File.ReadAllBytes(Path.Combine(BuildMetadata.Get("TorchSharpPackage"), "runtimes/linux-x64/native", Name));
 
     [Fact]
     public void Changes_one_name_one_symbol_version_and_one_flag()
