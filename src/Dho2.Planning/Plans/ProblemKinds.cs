@@ -5,6 +5,9 @@ namespace Dho2.Planning;
 /// <summary>Everything that planning can find wrong. Messages are in <see cref="ProblemKinds"/>.</summary>
 public enum ProblemKind
 {
+    /// <summary>The model has no layer.</summary>
+    NoLayers,
+
     /// <summary>Stage numbers have a gap.</summary>
     StageGap,
 
@@ -29,6 +32,9 @@ public enum ProblemKind
     /// <summary>A number of an attribute or option is outside its range.</summary>
     NumberOutOfRange,
 
+    /// <summary>ADMM's over-relaxation is above what is advised.</summary>
+    RelaxationHigh,
+
     /// <summary>There are fewer micro-batches than stages.</summary>
     FewerMicroBatchesThanStages,
 
@@ -51,7 +57,7 @@ public static class ProblemKinds
     /// <summary>How much problems of the kind weigh.</summary>
     public static ProblemSeverity SeverityOf(ProblemKind kind) => kind switch
     {
-        ProblemKind.FewerMicroBatchesThanStages or ProblemKind.FewerSamplesThanMicroBatches => ProblemSeverity.Warning,
+        ProblemKind.FewerMicroBatchesThanStages or ProblemKind.FewerSamplesThanMicroBatches or ProblemKind.RelaxationHigh => ProblemSeverity.Warning,
         ProblemKind.InputWithoutShape => ProblemSeverity.Information,
         _ => ProblemSeverity.Error,
     };
@@ -59,6 +65,7 @@ public static class ProblemKinds
     /// <summary>The composite format of the kind's messages, as of <see cref="string.Format(string, object[])"/>.</summary>
     public static string FormatOf(ProblemKind kind) => kind switch
     {
+        ProblemKind.NoLayers => "'{0}' has no layer that could be put on a stage",
         ProblemKind.StageGap => "Stage {0} has no layer although stage {1} has one ('{2}'); number the stages 0, 1, 2, ... without gaps",
         ProblemKind.StageOutOfRange => "Layer '{0}' is on stage {1}; stages are counted from 0",
         ProblemKind.LayerWithoutStage => "Layer '{0}' has no stage; mark it, or its module class, with [Stage(n)]",
@@ -67,6 +74,7 @@ public static class ProblemKinds
         ProblemKind.ValueCannotCross => "{0} of type '{1}' would cross from stage {2} to stage {3}; only tensors, numbers, truth values and shapes can: take out the tensors that are needed before the cut",
         ProblemKind.DescriptionInconsistent => "The description of the model is inconsistent: {0}",
         ProblemKind.NumberOutOfRange => "{0} is {1}; it must be {2}",
+        ProblemKind.RelaxationHigh => "Over-relaxation is {0}; above 1.3 replicas with momentum may diverge",
         ProblemKind.FewerMicroBatchesThanStages => "{0} micro-batches keep {1} stages busy for {2} % of the time; with {3} micro-batches it would be {4} %",
         ProblemKind.FewerSamplesThanMicroBatches => "A batch of {0} samples makes only {0} of the {1} micro-batches",
         ProblemKind.InputWithoutShape => "The shape of input '{0}' is not stated, so what follows from it is unknown; add [Input(...)] with the dimensions after the batch",

@@ -1,0 +1,30 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Dho2.Planning.Inference;
+
+namespace Dho2.Planning.Catalogue;
+
+/// <summary>Tuples, elements of tuples and arrays, and parameters used as tensors.</summary>
+internal static class StructureOperations
+{
+    public static void AddTo(IDictionary<string, Func<CallContext, Symbolic>> rules)
+    {
+        rules["tuple"] = static c => new SymbolicList(c.Arguments.All);
+        rules["item"] = Item;
+        rules["read"] = Read;
+    }
+
+    private static Symbolic Item(CallContext c) =>
+        (c.Arguments.Get("this"), c.Arguments.Constant("index")) switch
+        {
+            (SymbolicList list, >= 0 and var index) when index < list.Items.Count => list.Items[(int)index],
+            (SymbolicList list, { } index) => c.RefuseArgument($"There is no element {index} of {list.Items.Count}", "index"),
+            _ => c.Unknown(),
+        };
+
+    private static Symbolic Read(CallContext c) =>
+        c.Layer is { Description.Kind: LayerCatalogue.Parameter, Facts.Parameters: { Count: 1 } parameters }
+            ? c.New(parameters[0].Shape.Select(s => Dimension.Of(s)), parameters[0].DType, differentiable: true)
+            : c.Unknown();
+}

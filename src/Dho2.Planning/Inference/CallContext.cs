@@ -1,0 +1,97 @@
+using System.Collections.Generic;
+using System.Linq;
+
+namespace Dho2.Planning.Inference;
+
+/// <summary>One call that a rule of the catalogue judges: its arguments, its layer, and what the rule says about it.</summary>
+internal sealed class CallContext
+{
+    private readonly ModelInterpreter interpreter;
+    private readonly PlanSite site;
+
+    public CallContext(
+        ModelInterpreter interpreter, string name, ArgumentReader arguments, LayerInstance? layer, FactsBuilder facts, PlanSite site)
+    {
+        this.interpreter = interpreter;
+        this.site = site;
+        Name = name;
+        Arguments = arguments;
+        Layer = layer;
+        Facts = facts;
+    }
+
+    /// <summary>What messages call the operation.</summary>
+    public string Name { get; }
+
+    /// <summary>The call's arguments.</summary>
+    public ArgumentReader Arguments { get; }
+
+    /// <summary>The layer that is called, or null.</summary>
+    public LayerInstance? Layer { get; }
+
+    /// <summary>The arguments that the layer was made with.</summary>
+    public ArgumentReader Settings => Layer!.Settings;
+
+    /// <summary>What the call costs.</summary>
+    public FactsBuilder Facts { get; }
+
+    /// <summary>The element type of parameters.</summary>
+    public DType Elements => interpreter.Elements;
+
+    /// <summary>The first operand: the receiver, a function's <c>input</c>, or a layer's first argument.</summary>
+    public SymbolicTensor Input => Tensor(Layer is null ? Arguments.Get("this", "input", "x", "left") : LayerArgument(0));
+
+    /// <summary>One argument of a layer's forward, by position; null where it is not given.</summary>
+    public Symbolic LayerArgument(int index) => Arguments.Positional.Skip(index).FirstOrDefault() ?? SymbolicNull.Instance;
+
+    /// <summary>A value as a tensor: a number becomes one without dimensions, anything else one of which nothing is known.</summary>
+    public SymbolicTensor Tensor(Symbolic value) => value switch
+    {
+        SymbolicTensor tensor => tensor,
+        SymbolicInteger => new(EquatableArray<Dimension>.Empty, DType.Int64, false, interpreter.NewStorage()),
+        SymbolicNumber => new(EquatableArray<Dimension>.Empty, DType.Float32, false, interpreter.NewStorage()),
+        SymbolicBoolean => new(EquatableArray<Dimension>.Empty, DType.Bool, false, interpreter.NewStorage()),
+        _ => new(null, null, value.Differentiable, interpreter.NewStorage()),
+    };
+
+    /// <summary>A new tensor.</summary>
+    public SymbolicTensor New(IEnumerable<Dimension>? shape, DType? type, bool differentiable) =>
+        new(shape?.ToEquatableArray(), type, differentiable, interpreter.NewStorage());
+
+    /// <summary>A new tensor with type and gradient of another.</summary>
+    public SymbolicTensor Like(SymbolicTensor tensor, IEnumerable<Dimension>? shape) => New(shape, tensor.Type, tensor.Differentiable);
+
+    /// <summary>A tensor in the memory of another.</summary>
+    public static SymbolicTensor View(SymbolicTensor tensor, IEnumerable<Dimension>? shape) => tensor with { Shape = shape?.ToEquatableArray() };
+
+    /// <summary>Notes a tensor that the backward needs.</summary>
+    public void Save(SymbolicTensor tensor) => Facts.AddSaved(new(tensor.Storage, tensor.Bytes));
+
+    /// <summary>Notes memory beside the values that the backward needs, such as indices or statistics.</summary>
+    public void SaveBytes(Dimension bytes) => Facts.AddSaved(new(interpreter.NewStorage(), bytes));
+
+    /// <summary>Reports that the call provably cannot work; what follows from it is unknown.</summary>
+    public Symbolic RefuseShape(string message, string? argument = null) => Refuse(ProblemKind.ShapeMismatch, message, argument);
+
+    /// <summary>Reports an argument that is provably refused; what follows from it is unknown.</summary>
+    public Symbolic RefuseArgument(string message, string? argument = null) => Refuse(ProblemKind.ArgumentRefused, message, argument);
+
+    /// <summary>The result is not known.</summary>
+    public Symbolic Unknown()
+    {
+        Facts.AddUnknown();
+        return SymbolicUnknown.Value;
+    }
+
+    /// <summary>Runs a child of the layer on values.</summary>
+    public Symbolic Call(LayerInstance child, IReadOnlyList<Symbolic> inputs) => interpreter.CallLayer(child, inputs, Facts, site);
+
+    /// <summary>What made a value, for messages: <c>`flatten`</c>, or nothing where it is not known.</summary>
+    public string Origin(SymbolicTensor tensor) => interpreter.OriginOf(tensor);
+
+    private Symbolic Refuse(ProblemKind kind, string message, string? argument)
+    {
+        interpreter.Report(new(kind, site with { Argument = argument }, message));
+        return Unknown();
+    }
+}

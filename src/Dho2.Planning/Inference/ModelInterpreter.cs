@@ -1,0 +1,170 @@
+using System.Collections.Generic;
+using System.Linq;
+using System.Threading;
+using Dho2.Planning.Catalogue;
+
+namespace Dho2.Planning.Inference;
+
+/// <summary>Walks through a model's operations and asks the catalogue about each.</summary>
+internal sealed class ModelInterpreter
+{
+    // Modules inside modules: far more than people write, and no danger to the stack.
+    private const int MaxDepth = 64;
+
+    private readonly ModelDescription model;
+    private readonly CancellationToken cancellation;
+    private readonly List<PlanProblem> problems = [];
+    private readonly Dictionary<int, string> origins = [];
+    private int storages;
+    private int depth;
+
+    public ModelInterpreter(ModelDescription model, CancellationToken cancellation)
+    {
+        this.model = model;
+        this.cancellation = cancellation;
+    }
+
+    /// <summary>The element type of parameters and floating-point inputs.</summary>
+    public DType Elements => model.Options.DType;
+
+    public InferenceResult Run()
+    {
+        LayerInstance[] layers = model.Layers
+            .Select((l, i) => new LayerInstance(l, "", Elements, Report, new(SiteKind.Layer, i)))
+            .ToArray();
+        var values = new List<Symbolic>(model.Inputs.Select((input, i) => InputOf(input, new(SiteKind.Input, i))));
+        var facts = new List<OperationFacts>();
+        for (int i = 0; i < model.Operations.Count; i++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            var builder = new FactsBuilder();
+            values.Add(Evaluate(model.Operations[i], layers, values, builder, new(SiteKind.Operation, i)));
+            facts.Add(builder.Build());
+        }
+
+        OperationFacts? loss = model.Loss is { } body ? LossOf(body, values) : null;
+        return new(
+            values.Select(v => v.ToInferred()).ToEquatableArray(),
+            layers.Select(l => l.Facts).ToEquatableArray(),
+            facts.ToEquatableArray(),
+            loss,
+            problems.ToEquatableArray());
+    }
+
+    public int NewStorage() => storages++;
+
+    public void Report(PlanProblem problem) => problems.Add(problem);
+
+    public string OriginOf(SymbolicTensor tensor) => origins.TryGetValue(tensor.Storage, out string? origin) ? origin : "";
+
+    /// <summary>Runs a layer inside another.</summary>
+    public Symbolic CallLayer(LayerInstance layer, IReadOnlyList<Symbolic> inputs, FactsBuilder facts, PlanSite site)
+    {
+        EquatableArray<Argument> arguments = inputs.Select((_, i) => Argument.OfValue("", i)).ToEquatableArray();
+        return CallLayer(layer, new ArgumentReader(arguments, i => inputs[i]), facts, site);
+    }
+
+    private Symbolic CallLayer(LayerInstance layer, ArgumentReader arguments, FactsBuilder facts, PlanSite site)
+    {
+        var context = new CallContext(this, layer.Name, arguments, layer, facts, site);
+        if (layer.Rule is { } rule)
+        {
+            return rule.Forward(context);
+        }
+
+        return layer.Description.Body is { } body && layer.Description.Kind == LayerCatalogue.Module
+            ? RunBody(body, layer.Children, arguments.Positional.ToList(), facts, site)
+            : context.Unknown();
+    }
+
+    private Symbolic RunBody(
+        ModuleBody body, IReadOnlyList<LayerInstance> layers, List<Symbolic> inputs, FactsBuilder facts, PlanSite site)
+    {
+        // A body whose indices point nowhere comes from half-typed code: nothing is known of it.
+        if (inputs.Count != body.InputCount || depth == MaxDepth)
+        {
+            facts.AddUnknown();
+            return SymbolicUnknown.Value;
+        }
+
+        depth++;
+        var values = new List<Symbolic>(inputs);
+        for (int i = 0; i < body.Operations.Count; i++)
+        {
+            cancellation.ThrowIfCancellationRequested();
+            PlanSite inner = site.Kind == SiteKind.LossOperation
+                ? site with { Index = i }
+                : site with { Index = i, Path = site.Path.Concat([site.Index]).ToEquatableArray() };
+            values.Add(Evaluate(body.Operations[i], layers, values, facts, inner));
+        }
+
+        depth--;
+        Symbolic[] results = body.Results.Select(r => r >= 0 && r < values.Count ? values[r] : SymbolicUnknown.Value).ToArray();
+        return results.Length == 1 ? results[0] : new SymbolicList(results);
+    }
+
+    private Symbolic Evaluate(
+        Operation operation, IReadOnlyList<LayerInstance> layers, List<Symbolic> values, FactsBuilder facts, PlanSite site)
+    {
+        var arguments = new ArgumentReader(operation.Arguments, v => v >= 0 && v < values.Count ? values[v] : SymbolicUnknown.Value);
+        LayerInstance? layer = operation.Layer >= 0 && operation.Layer < layers.Count ? layers[operation.Layer] : null;
+        Symbolic result;
+        if (operation.Name == "layer" && layer is not null)
+        {
+            result = CallLayer(layer, arguments, facts, site);
+        }
+        else
+        {
+            var context = new CallContext(this, OperationNames.Short(operation.Name), arguments, layer, facts, site);
+            result = OperationCatalogue.Find(operation.Name) is { } rule ? rule(context) : NotInCatalogue(context, operation);
+        }
+
+        if (result is SymbolicTensor tensor)
+        {
+            origins[tensor.Storage] = layer?.Name ?? OperationNames.Short(operation.Name);
+        }
+
+        return result;
+    }
+
+    /// <summary>Of an operation that the catalogue does not have, only the form of its result is known.</summary>
+    private Symbolic NotInCatalogue(CallContext context, Operation operation)
+    {
+        context.Facts.AddUnknown();
+        bool differentiable = context.Layer is { MayHaveParameters: true } || operation.Name == "opaque" ||
+            context.Arguments.All.Any(a => a.Differentiable);
+        return operation.TypeName switch
+        {
+            "int" or "long" => new SymbolicInteger(Dimension.Unknown),
+            "float" or "double" => new SymbolicNumber(null),
+            "bool" => new SymbolicBoolean(null),
+            "string" => new SymbolicText(null),
+            CutBuilder.TensorTypeName => context.New(null, null, differentiable),
+            _ => new SymbolicUnknown(differentiable),
+        };
+    }
+
+    private Symbolic InputOf(InputDescription input, PlanSite site)
+    {
+        DType type = ElementTypes.IsFloating(input.DType) ? Elements : input.DType;
+        if (input.Dimensions is not { } dimensions)
+        {
+            Report(new(ProblemKind.InputWithoutShape, site, input.Name));
+            return new SymbolicTensor(null, null, false, NewStorage());
+        }
+
+        IEnumerable<Dimension> shape = dimensions.Select(d => d.Symbol is { } symbol ? Dimension.Of(symbol) : Dimension.Of(d.Size));
+        return new SymbolicTensor(
+            new[] { Dimension.Of(ShapeInference.Batch) }.Concat(shape).ToEquatableArray(), type, false, NewStorage());
+    }
+
+    private OperationFacts LossOf(ModuleBody body, List<Symbolic> values)
+    {
+        var facts = new FactsBuilder();
+        var inputs = new List<Symbolic>();
+        inputs.AddRange(model.Results.Select(r => r >= 0 && r < values.Count ? values[r] : SymbolicUnknown.Value));
+        inputs.AddRange(model.Targets.Select((target, i) => InputOf(target, new(SiteKind.Target, i))));
+        RunBody(body, [], inputs, facts, new(SiteKind.LossOperation));
+        return facts.Build();
+    }
+}

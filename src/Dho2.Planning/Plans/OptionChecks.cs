@@ -1,0 +1,85 @@
+using System.Collections.Generic;
+using System.Globalization;
+
+namespace Dho2.Planning;
+
+/// <summary>The ranges of everything that attributes and overrides can set.</summary>
+internal static class OptionChecks
+{
+    private const int MaxMicroBatches = 65_536;
+
+    public static void Check(ModelOptions options, int stages, List<PlanProblem> problems)
+    {
+        void Require(bool holds, string what, string value, string range)
+        {
+            if (!holds)
+            {
+                problems.Add(new(ProblemKind.NumberOutOfRange, PlanSite.Model, what, value, range));
+            }
+        }
+
+        void AtLeast(int least, string what, int value) => Require(value >= least, what, Text(value), $"at least {least}");
+
+        void Finite(bool holds, string what, double value, string range) =>
+            Require(holds && !double.IsNaN(value) && !double.IsInfinity(value), what, Text(value), range);
+
+        AtLeast(1, "Batch", options.Batch);
+        Require(
+            options.MicroBatches is >= 1 and <= MaxMicroBatches, "MicroBatches", Text(options.MicroBatches), $"from 1 to {MaxMicroBatches}");
+        AtLeast(1, "Replicas", options.Replicas);
+        Require(options.DeviceMemory is null or > 0, "Device.Memory", Text(options.DeviceMemory ?? 0), "above 0");
+        Require(
+            options.DType is DType.Float32 or DType.Float64, "The element type", ElementTypes.NameOf(options.DType), "float32 or float64");
+        if (options.Curvature is { } curvature)
+        {
+            AtLeast(0, "Curvature.Rank", curvature.Rank);
+            AtLeast(0, "Curvature.Smallest", curvature.Smallest);
+            AtLeast(1, "Curvature.Every", curvature.Every);
+            AtLeast(0, "Curvature.Warmup", curvature.Warmup);
+            AtLeast(0, "Curvature.Batch", curvature.Batch);
+            Finite(curvature.Alpha >= 0, "Curvature.Alpha", curvature.Alpha, "at least 0");
+            Finite(curvature.MaxScale >= 1, "Curvature.MaxScale", curvature.MaxScale, "at least 1");
+        }
+
+        if (options.Admm is { } admm)
+        {
+            AtLeast(1, "Admm.Period", admm.Period);
+            Finite(admm.Sigma > 0, "Admm.Sigma", admm.Sigma, "above 0");
+            Finite(admm.Relaxation is > 0 and < 2, "Admm.Relaxation", admm.Relaxation, "between 0 and 2");
+            if (admm.Relaxation is > 1.3 and < 2)
+            {
+                problems.Add(new(ProblemKind.RelaxationHigh, PlanSite.Model, Text(admm.Relaxation)));
+            }
+        }
+
+        if (options.MicroBatches >= 1 && options.MicroBatches < stages)
+        {
+            int advised = 4 * stages;
+            problems.Add(new(
+                ProblemKind.FewerMicroBatchesThanStages,
+                PlanSite.Model,
+                options.MicroBatches,
+                stages,
+                BusyPercent(options.MicroBatches, stages),
+                advised,
+                BusyPercent(advised, stages)));
+        }
+
+        if (options.Batch >= 1 && options.Batch < options.MicroBatches)
+        {
+            problems.Add(new(ProblemKind.FewerSamplesThanMicroBatches, PlanSite.Model, options.Batch, options.MicroBatches));
+        }
+    }
+
+    /// <summary>The nearest options that can be planned, so that a wrong number does not take the plan away while it is corrected.</summary>
+    public static ModelOptions Clamp(ModelOptions options) => options with
+    {
+        Batch = System.Math.Max(1, options.Batch),
+        MicroBatches = System.Math.Min(System.Math.Max(1, options.MicroBatches), MaxMicroBatches),
+        Replicas = System.Math.Max(1, options.Replicas),
+    };
+
+    private static long BusyPercent(int microBatches, int stages) => 100L * microBatches / (microBatches + stages - 1);
+
+    private static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
+}

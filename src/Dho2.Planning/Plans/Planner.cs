@@ -1,0 +1,111 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Threading;
+
+namespace Dho2.Planning;
+
+/// <summary>
+/// Makes the plan of a partitioned training run: who computes what, what crosses every cut, in which order, and what it
+/// needs. Generator, analyzers and runtime call the same method, so that they agree; nothing depends on the host.
+/// </summary>
+public static class Planner
+{
+    /// <summary>Plans a model.</summary>
+    /// <param name="model">The model; odd descriptions, as of half-typed code, give problems and no exception.</param>
+    /// <param name="overrides">Numbers in place of the attributes'; structure (stages, cuts) does not depend on them.</param>
+    /// <param name="cancellation">Ends the work early.</param>
+    /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
+    public static PlanResult Plan(ModelDescription model, PlanOverrides? overrides = null, CancellationToken cancellation = default)
+    {
+        var problems = new List<PlanProblem>();
+        if (ValueUses.FindInconsistency(model) is { } inconsistency)
+        {
+            problems.Add(new(ProblemKind.DescriptionInconsistent, PlanSite.Model, inconsistency));
+            return new(null, problems.ToEquatableArray());
+        }
+
+        ModelOptions options = (overrides ?? new()).Apply(model.Options);
+        InferenceResult inference = ShapeInference.Infer(model, cancellation);
+        StageAssignment? assignment = StageAssignment.Make(model, inference.Values, problems, cancellation);
+        if (assignment is null)
+        {
+            OptionChecks.Check(options, 1, problems);
+            return new(null, problems.Concat(inference.Problems).ToEquatableArray());
+        }
+
+        OptionChecks.Check(options, assignment.Stages, problems);
+        if (options.DType != model.Options.DType && options.DType is DType.Float32 or DType.Float64)
+        {
+            inference = ShapeInference.Infer(model with { Options = options }, cancellation);
+        }
+
+        EquatableArray<CutPlan> cuts = CutBuilder.Build(model, assignment, inference.Values, problems);
+        problems.AddRange(inference.Problems);
+        if (problems.Any(p => p.Kind == ProblemKind.ValueCannotCross))
+        {
+            return new(null, problems.ToEquatableArray());
+        }
+
+        return new(Assemble(model, OptionChecks.Clamp(options), assignment, inference, cuts), problems.ToEquatableArray());
+    }
+
+    private static Plan Assemble(
+        ModelDescription model, ModelOptions options, StageAssignment assignment, InferenceResult inference, EquatableArray<CutPlan> cuts)
+    {
+        EquatableArray<int> microBatches = MicroBatches.Split(options.Batch, options.MicroBatches);
+        var plan = new Plan(
+            model.MetadataName,
+            options,
+            Enumerable.Range(0, assignment.Stages).Select(s => StagePlanOf(s, model, options, assignment, inference)).ToEquatableArray(),
+            cuts,
+            microBatches,
+            ScheduleBuilder.Build(options.Schedule, assignment.Stages, microBatches.Count),
+            Hash: "");
+        return plan with { Hash = PlanHash.Of(model, plan) };
+    }
+
+    private static StagePlan StagePlanOf(
+        int stage, ModelDescription model, ModelOptions options, StageAssignment assignment, InferenceResult inference)
+    {
+        int[] layers = Enumerable.Range(0, model.Layers.Count).Where(l => model.Layers[l].Stage == stage).ToArray();
+        int[] operations = Enumerable.Range(0, model.Operations.Count).Where(o => assignment.Operations[o] == stage).ToArray();
+        return new(
+            stage,
+            layers.ToEquatableArray(),
+            operations.ToEquatableArray(),
+            layers.All(l => inference.Layers[l].Parameters is not null)
+                ? layers.SelectMany(l => inference.Layers[l].Parameters!.Value).ToEquatableArray()
+                : null,
+            RankOf(options, model, layers),
+            WorkOf(operations, inference, options.Batch),
+            Memory: default);
+    }
+
+    /// <summary>
+    /// The eigenpairs kept for a stage: the largest rank among its layers, else the curvature's. One subspace for the
+    /// whole model has one rank, the largest that is asked for.
+    /// </summary>
+    private static int RankOf(ModelOptions options, ModelDescription model, int[] layers)
+    {
+        if (options.Curvature is not { Rank: var rank } curvature || rank == 0)
+        {
+            return 0;
+        }
+
+        return curvature.Scope == CurvatureScope.Global
+            ? Math.Max(rank, model.Layers.Max(l => l.CurvatureRank) ?? 0)
+            : layers.Max(l => model.Layers[l].CurvatureRank) ?? rank;
+    }
+
+    private static long? WorkOf(int[] operations, InferenceResult inference, int batch)
+    {
+        Dimension work = Dimension.Of(0);
+        foreach (int operation in operations)
+        {
+            work += inference.Operations[operation].Work;
+        }
+
+        return work.Evaluate(symbol => symbol == ShapeInference.Batch ? batch : null);
+    }
+}
