@@ -1,0 +1,246 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Dho2.Numerics;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Dho2.Curvature;
+
+/// <summary>
+/// An orthonormal basis that Lanczos steps let grow, with the Hessian's projection onto it. Several chains may grow side
+/// by side (as in block Lanczos with deflation): a vector that was found but not yet multiplied is <em>pending</em>, and
+/// residual bounds are exact with any number of pending vectors.
+/// </summary>
+internal sealed class KrylovBasis : IDisposable
+{
+    private readonly ShardedSpace _space;
+    private readonly Tensor _rows;
+    private readonly double _negligible;
+
+    // For each multiplied vector, in order of multiplication: its row, the components of its product along all rows
+    // known by then, and the norm of the part of the product that found no room.
+    private readonly List<(int Row, double[] Components, double Lost)> _products = [];
+    private readonly bool[] _multiplied;
+    private double _scale;
+
+    public KrylovBasis(ShardedSpace space, int capacity, ScalarType dtype)
+    {
+        _space = space;
+        _rows = space.ZeroRows(capacity, dtype);
+        _multiplied = new bool[capacity];
+        Capacity = capacity;
+
+        // Below this share of the spectrum a residual is the rounding of its own subtraction.
+        _negligible = 32 * (dtype == ScalarType.Float64 ? Math.ScaleB(1, -52) : Math.ScaleB(1, -23));
+    }
+
+    /// <summary>The largest number of rows.</summary>
+    public int Capacity { get; }
+
+    /// <summary>The number of rows.</summary>
+    public int Count { get; private set; }
+
+    /// <summary>The number of rows that were multiplied.</summary>
+    public int Multiplied => _products.Count;
+
+    /// <summary>Whether no further row fits.</summary>
+    public bool IsFull => Count == Capacity;
+
+    /// <summary>One row, as a view that the caller disposes.</summary>
+    public Tensor Row(int index) => _rows.select(0, index);
+
+    /// <summary>The pending row that was found first or last; -1 if there is none.</summary>
+    public int NextPending(bool last)
+    {
+        int found = -1;
+        for (int i = 0; i < Count && (last || found < 0); i++)
+        {
+            found = _multiplied[i] ? found : i;
+        }
+
+        return found;
+    }
+
+    /// <summary>Adds a vector that need not be orthogonal to the rows; returns false if nothing of it lies outside them.</summary>
+    /// <param name="vector">The vector; overwritten.</param>
+    public bool TryAppend(Tensor vector)
+    {
+        double before = _space.Norm(vector);
+        Orthogonalise(vector);
+        double norm = _space.Norm(vector);
+        if (!(norm > _negligible * before))
+        {
+            return false;
+        }
+
+        Append(vector, norm);
+        return true;
+    }
+
+    /// <summary>Records the Hessian's product with a pending row and appends what of it lies outside the basis.</summary>
+    /// <param name="row">The row that was multiplied.</param>
+    /// <param name="product">The product; overwritten.</param>
+    /// <returns>False if the product is not finite.</returns>
+    public bool TryAbsorb(int row, Tensor product)
+    {
+        double[] components = Orthogonalise(product);
+        double norm = _space.Norm(product);
+        double length = Math.Sqrt(components.Sum(c => c * c) + norm * norm);
+        if (!double.IsFinite(length))
+        {
+            return false;
+        }
+
+        _scale = Math.Max(_scale, length);
+        _multiplied[row] = true;
+        double lost = 0;
+        if (norm > _negligible * _scale)
+        {
+            if (IsFull)
+            {
+                lost = norm;
+            }
+            else
+            {
+                Append(product, norm);
+                components = [.. components, norm];
+            }
+        }
+
+        _products.Add((row, components, lost));
+        return true;
+    }
+
+    /// <summary>Rayleigh-Ritz on the multiplied rows.</summary>
+    /// <param name="smallest">Wanted from below.</param>
+    /// <param name="largest">Wanted from above.</param>
+    public RitzPairs Solve(int smallest, int largest)
+    {
+        int order = Multiplied;
+        double[][] projected = new double[order][];
+        for (int i = 0; i < order; i++)
+        {
+            projected[i] = new double[order];
+            for (int j = 0; j <= i; j++)
+            {
+                projected[i][j] = (Component(i, _products[j].Row) + Component(j, _products[i].Row)) / 2;
+                projected[j][i] = projected[i][j];
+            }
+        }
+
+        (double[] values, double[][] vectors) = SymmetricEigen.Decompose(projected);
+        int[] wanted = [.. Enumerable.Range(0, smallest), .. Enumerable.Range(order - largest, largest)];
+        return new RitzPairs(
+            [.. wanted.Select(i => values[i])],
+            [.. wanted.Select(i => Residual(vectors[i]))],
+            [.. wanted.Select(i => vectors[i])],
+            order == 0 ? 0 : Math.Max(Math.Abs(values[0]), Math.Abs(values[^1])));
+    }
+
+    /// <summary>The vectors of Ritz pairs, as new rows of the space's type, shape (pairs, n_s).</summary>
+    public Tensor Combine(RitzPairs pairs)
+    {
+        Tensor result = _space.ZeroRows(pairs.Values.Length);
+        using Tensor rows = _rows.narrow(0, 0, Count);
+        double[] coefficients = new double[Count];
+        for (int i = 0; i < pairs.Values.Length; i++)
+        {
+            for (int j = 0; j < Multiplied; j++)
+            {
+                coefficients[_products[j].Row] = pairs.Coefficients[i][j];
+            }
+
+            using Tensor row = result.select(0, i);
+            _space.AddCombination(rows, coefficients, row);
+        }
+
+        return result;
+    }
+
+    public void Dispose() => _rows.Dispose();
+
+    private double[] Orthogonalise(Tensor vector)
+    {
+        using Tensor rows = _rows.narrow(0, 0, Count);
+        return Orthogonaliser.Apply(_space, rows, vector);
+    }
+
+    private void Append(Tensor vector, double norm)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        _rows.select(0, Count++).copy_(vector).div_(norm);
+    }
+
+    private double Component(int product, int row)
+    {
+        double[] components = _products[product].Components;
+        return row < components.Length ? components[row] : 0;
+    }
+
+    private double Residual(double[] coefficients)
+    {
+        double sum = 0;
+        for (int row = 0; row < Count; row++)
+        {
+            if (!_multiplied[row])
+            {
+                double along = 0;
+                for (int j = 0; j < Multiplied; j++)
+                {
+                    along += Component(j, row) * coefficients[j];
+                }
+
+                sum += along * along;
+            }
+        }
+
+        double lost = 0;
+        for (int j = 0; j < Multiplied; j++)
+        {
+            lost += Math.Abs(coefficients[j]) * _products[j].Lost;
+        }
+
+        return Math.Sqrt(sum + lost * lost);
+    }
+}
+
+/// <summary>Ritz pairs: the wanted ones, the smallest first, each group ascending.</summary>
+/// <param name="Values">The Ritz values.</param>
+/// <param name="Residuals">A bound on each pair's residual norm.</param>
+/// <param name="Coefficients">Each Ritz vector in the multiplied rows.</param>
+/// <param name="Spread">The largest Ritz value by magnitude, wanted or not.</param>
+internal sealed record RitzPairs(double[] Values, double[] Residuals, double[][] Coefficients, double Spread)
+{
+    /// <summary>The residual that a pair may have.</summary>
+    public double Allowed(int pair, double tolerance) => tolerance * Math.Max(Math.Abs(Values[pair]), 0.01 * Spread);
+
+    /// <summary>Whether all pairs meet a tolerance.</summary>
+    public bool Meet(double tolerance)
+    {
+        for (int i = 0; i < Values.Length; i++)
+        {
+            if (Residuals[i] > Allowed(i, tolerance))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether these are, to a tolerance, the pairs of an earlier solution: nothing that it lacked has come to light.</summary>
+    public bool Confirm(RitzPairs earlier, double tolerance)
+    {
+        for (int i = 0; i < Values.Length; i++)
+        {
+            double rounding = 1e-12 * Spread;
+            if (Math.Abs(Values[i] - earlier.Values[i]) > Math.Max(Allowed(i, tolerance), rounding))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+}

@@ -1,0 +1,67 @@
+using System.Collections.Generic;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Dho2.Optimizers;
+
+/// <summary>
+/// The bases that are linear in the gradient: gradient descent, heavy-ball and Nesterov momentum. With
+/// <c>b = d b + g</c> the steps are <c>-lr g</c>, <c>-lr b</c> and <c>-lr (g + d b)</c>.
+/// </summary>
+internal sealed class MomentumBase : FlatBase
+{
+    private readonly Dictionary<string, Tensor> _vectors = [];
+
+    public MomentumBase(BaseKind kind, Tensor like, BaseSettings settings)
+        : base(kind)
+    {
+        Decay = settings.Decay;
+        (GradientGain, MomentumGain) = kind switch
+        {
+            BaseKind.Sgd => (1, 0),
+            BaseKind.HeavyBall => (0, 1),
+            _ => (1.0, Decay),
+        };
+
+        if (kind != BaseKind.Sgd)
+        {
+            Momentum = ZerosLike(like);
+            _vectors["momentum"] = Momentum;
+        }
+    }
+
+    /// <summary>The factor of the momentum from one step to the next.</summary>
+    public double Decay { get; }
+
+    /// <summary>The step's gain on the gradient.</summary>
+    public double GradientGain { get; }
+
+    /// <summary>The step's gain on the momentum that already contains the gradient.</summary>
+    public double MomentumGain { get; }
+
+    /// <summary>The momentum, shape (n_s); null for gradient descent.</summary>
+    public Tensor? Momentum { get; }
+
+    public override IReadOnlyDictionary<string, Tensor> Vectors => _vectors;
+
+    public override void Apply(Tensor gradient, double learningRate)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Steps++;
+        if (Momentum is null)
+        {
+            gradient.mul_(-learningRate);
+            return;
+        }
+
+        Momentum.mul_(Decay).add_(gradient);
+        if (GradientGain == 0)
+        {
+            gradient.copy_(Momentum).mul_(-learningRate);
+        }
+        else
+        {
+            gradient.add_(Momentum, MomentumGain).mul_(-learningRate);
+        }
+    }
+}

@@ -1,0 +1,81 @@
+using System;
+using System.Collections.Generic;
+using Dho2.Curvature;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Dho2.Optimizers;
+
+/// <summary>
+/// The accumulated direction of the Newton part, kept as its coefficients in the subspace. What an earlier subspace left
+/// outside the present one rests in one vector, which between refreshes only gains a factor per step, so that nothing is
+/// lost when the subspace turns and nothing is read in between.
+/// </summary>
+internal sealed class NewtonPart : IDisposable
+{
+    private readonly ShardedSpace _space;
+    private readonly double _gain;
+    private readonly double _factor;
+
+    public NewtonPart(ShardedSpace space, HybridSettings settings)
+    {
+        _space = space;
+        double d = settings.Decay;
+        NewtonMomentum momentum = settings.Momentum == NewtonMomentum.LikeBase ? LikeBase(settings.Base) : settings.Momentum;
+        (_gain, _factor) = momentum switch
+        {
+            NewtonMomentum.None => (1, 0),
+            NewtonMomentum.Sum => (1, d),
+            NewtonMomentum.LookAhead => (1 + d, d * d),
+            NewtonMomentum.Mean => (1 - d, d),
+            _ => throw new ArgumentOutOfRangeException(nameof(settings), momentum, "Unknown momentum."),
+        };
+    }
+
+    /// <summary>The coefficients (c_vel), one for each row of the subspace.</summary>
+    public double[] Coefficients { get; set; } = [];
+
+    /// <summary>What lies outside the subspace, up to <see cref="RestFactor"/>, shape (n_s); null while it is 0.</summary>
+    public Tensor? Rest { get; set; }
+
+    /// <summary>The factor that <see cref="Rest"/> has gained since it was written.</summary>
+    public double RestFactor { get; set; } = 1;
+
+    /// <summary>Takes in a gradient's coefficients.</summary>
+    public void Accumulate(ReadOnlySpan<double> gradient)
+    {
+        for (int i = 0; i < Coefficients.Length; i++)
+        {
+            Coefficients[i] = _gain * gradient[i] + _factor * Coefficients[i];
+        }
+
+        RestFactor *= _factor;
+    }
+
+    /// <summary>Expresses the direction in a new subspace, exactly.</summary>
+    public void Carry(Tensor? oldVectors, Tensor newVectors)
+    {
+        double[] coefficients = new double[newVectors.size(0)];
+        if (oldVectors is not null && _factor > 0)
+        {
+            Rest ??= _space.Zeros();
+            Rest.mul_(RestFactor).Dispose();
+            _space.AddCombination(oldVectors, Coefficients, Rest);
+            _space.Project(newVectors, Rest, coefficients);
+            _space.AddCombination(newVectors, Array.ConvertAll(coefficients, c => -c), Rest);
+            RestFactor = 1;
+        }
+
+        Coefficients = coefficients;
+    }
+
+    public void Dispose() => Rest?.Dispose();
+
+    private static NewtonMomentum LikeBase(BaseKind kind) => kind switch
+    {
+        BaseKind.Sgd => NewtonMomentum.None,
+        BaseKind.HeavyBall => NewtonMomentum.Sum,
+        BaseKind.Nesterov => NewtonMomentum.LookAhead,
+        _ => NewtonMomentum.Mean,
+    };
+}
