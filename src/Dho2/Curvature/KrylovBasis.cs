@@ -14,25 +14,25 @@ namespace Dho2.Curvature;
 /// </summary>
 internal sealed class KrylovBasis : IDisposable
 {
-    private readonly ShardedSpace _space;
-    private readonly Tensor _rows;
-    private readonly double _negligible;
+    private readonly ShardedSpace space;
+    private readonly Tensor stored;
+    private readonly double negligible;
 
     // For each multiplied vector, in order of multiplication: its row, the components of its product along all rows
     // known by then, and the norm of the part of the product that found no room.
-    private readonly List<(int Row, double[] Components, double Lost)> _products = [];
-    private readonly bool[] _multiplied;
-    private double _scale;
+    private readonly List<(int Row, double[] Components, double Lost)> products = [];
+    private readonly bool[] multiplied;
+    private double scale;
 
     public KrylovBasis(ShardedSpace space, int capacity, ScalarType dtype)
     {
-        _space = space;
-        _rows = space.ZeroRows(capacity, dtype);
-        _multiplied = new bool[capacity];
+        this.space = space;
+        stored = space.ZeroRows(capacity, dtype);
+        multiplied = new bool[capacity];
         Capacity = capacity;
 
         // Below this share of the spectrum a residual is the rounding of its own subtraction.
-        _negligible = 32 * (dtype == ScalarType.Float64 ? Math.ScaleB(1, -52) : Math.ScaleB(1, -23));
+        negligible = 32 * (dtype == ScalarType.Float64 ? Math.ScaleB(1, -52) : Math.ScaleB(1, -23));
     }
 
     /// <summary>The largest number of rows.</summary>
@@ -42,13 +42,13 @@ internal sealed class KrylovBasis : IDisposable
     public int Count { get; private set; }
 
     /// <summary>The number of rows that were multiplied.</summary>
-    public int Multiplied => _products.Count;
+    public int Multiplied => products.Count;
 
     /// <summary>Whether no further row fits.</summary>
     public bool IsFull => Count == Capacity;
 
     /// <summary>One row, as a view that the caller disposes.</summary>
-    public Tensor Row(int index) => _rows.select(0, index);
+    public Tensor Row(int index) => stored.select(0, index);
 
     /// <summary>The pending row that was found first or last; -1 if there is none.</summary>
     public int NextPending(bool last)
@@ -56,7 +56,7 @@ internal sealed class KrylovBasis : IDisposable
         int found = -1;
         for (int i = 0; i < Count && (last || found < 0); i++)
         {
-            found = _multiplied[i] ? found : i;
+            found = multiplied[i] ? found : i;
         }
 
         return found;
@@ -66,10 +66,10 @@ internal sealed class KrylovBasis : IDisposable
     /// <param name="vector">The vector; overwritten.</param>
     public bool TryAppend(Tensor vector)
     {
-        double before = _space.Norm(vector);
+        double before = space.Norm(vector);
         Orthogonalise(vector);
-        double norm = _space.Norm(vector);
-        if (!(norm > _negligible * before))
+        double norm = space.Norm(vector);
+        if (!(norm > negligible * before))
         {
             return false;
         }
@@ -85,17 +85,17 @@ internal sealed class KrylovBasis : IDisposable
     public bool TryAbsorb(int row, Tensor product)
     {
         double[] components = Orthogonalise(product);
-        double norm = _space.Norm(product);
+        double norm = space.Norm(product);
         double length = Math.Sqrt(components.Sum(c => c * c) + norm * norm);
         if (!double.IsFinite(length))
         {
             return false;
         }
 
-        _scale = Math.Max(_scale, length);
-        _multiplied[row] = true;
+        scale = Math.Max(scale, length);
+        multiplied[row] = true;
         double lost = 0;
-        if (norm > _negligible * _scale)
+        if (norm > negligible * scale)
         {
             if (IsFull)
             {
@@ -108,7 +108,7 @@ internal sealed class KrylovBasis : IDisposable
             }
         }
 
-        _products.Add((row, components, lost));
+        products.Add((row, components, lost));
         return true;
     }
 
@@ -124,7 +124,7 @@ internal sealed class KrylovBasis : IDisposable
             projected[i] = new double[order];
             for (int j = 0; j <= i; j++)
             {
-                projected[i][j] = (Component(i, _products[j].Row) + Component(j, _products[i].Row)) / 2;
+                projected[i][j] = (Component(i, products[j].Row) + Component(j, products[i].Row)) / 2;
                 projected[j][i] = projected[i][j];
             }
         }
@@ -141,40 +141,40 @@ internal sealed class KrylovBasis : IDisposable
     /// <summary>The vectors of Ritz pairs, as new rows of the space's type, shape (pairs, n_s).</summary>
     public Tensor Combine(RitzPairs pairs)
     {
-        Tensor result = _space.ZeroRows(pairs.Values.Length);
-        using Tensor rows = _rows.narrow(0, 0, Count);
+        Tensor result = space.ZeroRows(pairs.Values.Length);
+        using Tensor rows = stored.narrow(0, 0, Count);
         double[] coefficients = new double[Count];
         for (int i = 0; i < pairs.Values.Length; i++)
         {
             for (int j = 0; j < Multiplied; j++)
             {
-                coefficients[_products[j].Row] = pairs.Coefficients[i][j];
+                coefficients[products[j].Row] = pairs.Coefficients[i][j];
             }
 
             using Tensor row = result.select(0, i);
-            _space.AddCombination(rows, coefficients, row);
+            space.AddCombination(rows, coefficients, row);
         }
 
         return result;
     }
 
-    public void Dispose() => _rows.Dispose();
+    public void Dispose() => stored.Dispose();
 
     private double[] Orthogonalise(Tensor vector)
     {
-        using Tensor rows = _rows.narrow(0, 0, Count);
-        return Orthogonaliser.Apply(_space, rows, vector);
+        using Tensor rows = stored.narrow(0, 0, Count);
+        return Orthogonaliser.Apply(space, rows, vector);
     }
 
     private void Append(Tensor vector, double norm)
     {
         using DisposeScope scope = NewDisposeScope();
-        _rows.select(0, Count++).copy_(vector).div_(norm);
+        stored.select(0, Count++).copy_(vector).div_(norm);
     }
 
     private double Component(int product, int row)
     {
-        double[] components = _products[product].Components;
+        double[] components = products[product].Components;
         return row < components.Length ? components[row] : 0;
     }
 
@@ -183,7 +183,7 @@ internal sealed class KrylovBasis : IDisposable
         double sum = 0;
         for (int row = 0; row < Count; row++)
         {
-            if (!_multiplied[row])
+            if (!multiplied[row])
             {
                 double along = 0;
                 for (int j = 0; j < Multiplied; j++)
@@ -198,7 +198,7 @@ internal sealed class KrylovBasis : IDisposable
         double lost = 0;
         for (int j = 0; j < Multiplied; j++)
         {
-            lost += Math.Abs(coefficients[j]) * _products[j].Lost;
+            lost += Math.Abs(coefficients[j]) * products[j].Lost;
         }
 
         return Math.Sqrt(sum + lost * lost);

@@ -28,23 +28,23 @@ public sealed class LanczosEstimator : IDisposable
 {
     private const int FirstSparseCheck = 64;
 
-    private readonly ShardedSpace _space;
-    private readonly LanczosSettings _settings;
-    private IEnumerator<bool>? _run;
-    private CurvatureEstimate? _result;
-    private IHessianOperator? _hessian;
-    private Subspace? _previous;
-    private Tensor? _direction;
-    private Tensor? _product;
-    private Tensor? _work;
-    private long _started;
-    private int _estimates;
-    private int _draws;
-    private int _products;
-    private int _gateProducts;
-    private int _certificateProducts;
-    private int _breakdowns;
-    private int _nonFinite;
+    private readonly ShardedSpace space;
+    private readonly LanczosSettings settings;
+    private IEnumerator<bool>? run;
+    private CurvatureEstimate? result;
+    private IHessianOperator? hessian;
+    private Subspace? previous;
+    private Tensor? modelDirection;
+    private Tensor? modelProduct;
+    private Tensor? work;
+    private long started;
+    private int estimates;
+    private int draws;
+    private int products;
+    private int gateProducts;
+    private int certificateProducts;
+    private int breakdowns;
+    private int nonFinite;
 
     /// <summary>Creates an estimator.</summary>
     /// <param name="space">The space of the vectors.</param>
@@ -53,15 +53,15 @@ public sealed class LanczosEstimator : IDisposable
     public LanczosEstimator(ShardedSpace space, LanczosSettings settings)
     {
         settings.Validate(space.Size);
-        _space = space;
-        _settings = settings;
+        this.space = space;
+        this.settings = settings;
     }
 
     /// <summary>Whether an estimate was started and is not complete.</summary>
-    public bool InProgress => _run is not null;
+    public bool InProgress => run is not null;
 
     /// <summary>The element type of the basis.</summary>
-    internal ScalarType BasisType => _settings.BasisType;
+    internal ScalarType BasisType => settings.BasisType;
 
     /// <summary>Makes a whole estimate.</summary>
     /// <param name="hessian">The Hessian.</param>
@@ -82,26 +82,26 @@ public sealed class LanczosEstimator : IDisposable
     /// <exception cref="ArgumentException">The operator's or the eigenvectors' size is not the space's.</exception>
     public void Start(IHessianOperator hessian, Subspace? previous = null)
     {
-        if (hessian.LocalSize != _space.LocalSize || (previous is not null && previous.Vectors.size(1) != _space.LocalSize))
+        if (hessian.LocalSize != space.LocalSize || (previous is not null && previous.Vectors.size(1) != space.LocalSize))
         {
             throw new ArgumentException(
-                $"The rank's shard has {_space.LocalSize} elements, the operator {hessian.LocalSize}, the eigenvectors {previous?.Vectors.size(1)}.");
+                $"The rank's shard has {space.LocalSize} elements, the operator {hessian.LocalSize}, the eigenvectors {previous?.Vectors.size(1)}.");
         }
 
         Cancel();
-        _hessian = hessian;
-        _previous = previous;
-        _started = Stopwatch.GetTimestamp();
-        _estimates++;
-        _draws = _products = _gateProducts = _certificateProducts = _breakdowns = 0;
-        _work = _space.Zeros(_settings.BasisType);
-        if (_settings.BasisType != _space.DType)
+        this.hessian = hessian;
+        this.previous = previous;
+        started = Stopwatch.GetTimestamp();
+        estimates++;
+        draws = products = gateProducts = certificateProducts = breakdowns = 0;
+        work = space.Zeros(settings.BasisType);
+        if (settings.BasisType != space.DType)
         {
-            _direction = _space.Zeros();
-            _product = _space.Zeros();
+            modelDirection = space.Zeros();
+            modelProduct = space.Zeros();
         }
 
-        _run = Estimate();
+        run = Estimate();
     }
 
     /// <summary>Spends one product.</summary>
@@ -109,8 +109,8 @@ public sealed class LanczosEstimator : IDisposable
     /// <exception cref="InvalidOperationException">No estimate is in progress.</exception>
     public bool Advance()
     {
-        IEnumerator<bool> run = _run ?? throw new InvalidOperationException("No estimate is in progress.");
-        if (_result is null && run.MoveNext())
+        IEnumerator<bool> steps = run ?? throw new InvalidOperationException("No estimate is in progress.");
+        if (result is null && steps.MoveNext())
         {
             return false;
         }
@@ -123,17 +123,17 @@ public sealed class LanczosEstimator : IDisposable
     /// <exception cref="InvalidOperationException">There is none, or it was taken.</exception>
     public CurvatureEstimate TakeResult()
     {
-        CurvatureEstimate result = _result ?? throw new InvalidOperationException("No estimate is complete.");
-        _result = null;
-        return result;
+        CurvatureEstimate taken = result ?? throw new InvalidOperationException("No estimate is complete.");
+        result = null;
+        return taken;
     }
 
     /// <summary>Gives up an estimate that is in progress, and a result that nobody took.</summary>
     public void Cancel()
     {
         Release();
-        _result?.Subspace?.Dispose();
-        _result = null;
+        result?.Subspace?.Dispose();
+        result = null;
     }
 
     /// <inheritdoc/>
@@ -141,26 +141,26 @@ public sealed class LanczosEstimator : IDisposable
 
     private void Release()
     {
-        _run?.Dispose();
-        _run = null;
-        _hessian = null;
-        _previous = null;
-        _work?.Dispose();
-        _direction?.Dispose();
-        _product?.Dispose();
-        _work = _direction = _product = null;
+        run?.Dispose();
+        run = null;
+        hessian = null;
+        previous = null;
+        work?.Dispose();
+        modelDirection?.Dispose();
+        modelProduct?.Dispose();
+        work = modelDirection = modelProduct = null;
     }
 
     // A "yield return" follows every product but the last, which is followed by the result and the end.
     private IEnumerator<bool> Estimate()
     {
-        if (_previous is { Count: > 0 } && _settings.GateTolerance > 0)
+        if (previous is { Count: > 0 } && settings.GateTolerance > 0)
         {
-            StalenessGate gate = new(_space, _previous, _settings.GateTolerance);
+            StalenessGate gate = new(space, previous, settings.GateTolerance);
             using IEnumerator<bool> steps = gate.Run(this);
             while (steps.MoveNext())
             {
-                _gateProducts++;
+                gateProducts++;
                 yield return false;
             }
 
@@ -171,9 +171,9 @@ public sealed class LanczosEstimator : IDisposable
             }
         }
 
-        using KrylovBasis basis = new(_space, _settings.OrderFor(_space.Size), _settings.BasisType);
+        using KrylovBasis basis = new(space, settings.OrderFor(space.Size), settings.BasisType);
         FillStart();
-        if (!basis.TryAppend(_work!))
+        if (!basis.TryAppend(work!))
         {
             AppendRandom(basis);
         }
@@ -182,7 +182,7 @@ public sealed class LanczosEstimator : IDisposable
         RitzPairs? reference = null;
         EstimateOutcome outcome = EstimateOutcome.OrderReached;
         int certificateLeft = 0;
-        int nextCheck = _settings.Count;
+        int nextCheck = settings.Count;
         while (true)
         {
             if (!TryMultiply(basis, basis.NextPending(last: certificateLeft > 0)))
@@ -194,21 +194,21 @@ public sealed class LanczosEstimator : IDisposable
             bool certificateEnds = false;
             if (certificateLeft > 0)
             {
-                _certificateProducts++;
+                certificateProducts++;
                 certificateEnds = --certificateLeft == 0;
             }
 
             bool exhausted = basis.NextPending(last: false) < 0;
             bool end = exhausted && basis.IsFull;
-            _breakdowns += exhausted && !end && certificateLeft == 0 && !certificateEnds ? 1 : 0;
+            breakdowns += exhausted && !end && certificateLeft == 0 && !certificateEnds ? 1 : 0;
             if (end || certificateEnds || (certificateLeft == 0 && basis.Multiplied >= nextCheck))
             {
                 nextCheck = basis.Multiplied < FirstSparseCheck ? basis.Multiplied + 1 : (int)(1.05 * basis.Multiplied) + 1;
-                pairs = basis.Solve(_settings.Smallest, _settings.Largest);
-                bool met = pairs.Meet(_settings.Tolerance);
-                bool certified = met && (basis.Multiplied == _space.Size
-                    || (certificateEnds && pairs.Confirm(reference!, _settings.Tolerance)));
-                if (certified || end || (met && (basis.IsFull || _settings.CertificateProducts == 0)))
+                pairs = basis.Solve(settings.Smallest, settings.Largest);
+                bool met = pairs.Meet(settings.Tolerance);
+                bool certified = met && (basis.Multiplied == space.Size
+                    || (certificateEnds && pairs.Confirm(reference!, settings.Tolerance)));
+                if (certified || end || (met && (basis.IsFull || settings.CertificateProducts == 0)))
                 {
                     outcome = certified ? EstimateOutcome.Certified
                         : met ? EstimateOutcome.Converged
@@ -219,7 +219,7 @@ public sealed class LanczosEstimator : IDisposable
                 if (met)
                 {
                     reference = pairs;
-                    certificateLeft = _settings.CertificateProducts;
+                    certificateLeft = settings.CertificateProducts;
                     exhausted = true;
                 }
             }
@@ -232,9 +232,9 @@ public sealed class LanczosEstimator : IDisposable
             yield return false;
         }
 
-        _result = Result(outcome) with
+        result = Result(outcome) with
         {
-            Subspace = new Subspace(basis.Combine(pairs), pairs.Values, _settings.Smallest),
+            Subspace = new Subspace(basis.Combine(pairs), pairs.Values, settings.Smallest),
             Eigenvalues = pairs.Values,
             ResidualBounds = pairs.Residuals,
         };
@@ -242,22 +242,22 @@ public sealed class LanczosEstimator : IDisposable
 
     private void Keep(EstimateOutcome outcome)
     {
-        _nonFinite += outcome == EstimateOutcome.NotFinite ? 1 : 0;
-        _result = Result(outcome);
+        nonFinite += outcome == EstimateOutcome.NotFinite ? 1 : 0;
+        result = Result(outcome);
     }
 
     private CurvatureEstimate Result(EstimateOutcome outcome) => new()
     {
         Outcome = outcome,
         Subspace = null,
-        Eigenvalues = _previous?.Eigenvalues ?? [],
+        Eigenvalues = previous?.Eigenvalues ?? [],
         ResidualBounds = [],
-        Products = _products,
-        GateProducts = _gateProducts,
-        CertificateProducts = _certificateProducts,
-        Breakdowns = _breakdowns,
-        NonFiniteEstimates = _nonFinite,
-        Duration = Stopwatch.GetElapsedTime(_started),
+        Products = products,
+        GateProducts = gateProducts,
+        CertificateProducts = certificateProducts,
+        Breakdowns = breakdowns,
+        NonFiniteEstimates = nonFinite,
+        Duration = Stopwatch.GetElapsedTime(started),
     };
 
     /// <summary>Multiplies a pending row and lets the basis absorb the product; false if that is not finite.</summary>
@@ -267,7 +267,7 @@ public sealed class LanczosEstimator : IDisposable
         Tensor product = Multiply(direction);
         if (outside is not null)
         {
-            Orthogonaliser.Apply(_space, outside.Vectors, product);
+            Orthogonaliser.Apply(space, outside.Vectors, product);
         }
 
         return basis.TryAbsorb(row, product);
@@ -277,32 +277,31 @@ public sealed class LanczosEstimator : IDisposable
     internal Tensor Multiply(Tensor direction)
     {
         using DisposeScope scope = NewDisposeScope();
-        _products++;
-        Tensor work = _work!;
-        if (_direction is null)
+        products++;
+        if (modelDirection is null)
         {
-            _hessian!.Multiply(direction, work);
+            hessian!.Multiply(direction, work!);
         }
         else
         {
-            _direction.copy_(direction);
-            _hessian!.Multiply(_direction, _product!);
-            work.copy_(_product!);
+            modelDirection.copy_(direction);
+            hessian!.Multiply(modelDirection, modelProduct!);
+            work!.copy_(modelProduct!);
         }
 
-        if (_settings.L2 > 0)
+        if (settings.L2 > 0)
         {
-            work.add_(direction, _settings.L2);
+            work!.add_(direction, settings.L2);
         }
 
-        return work;
+        return work!;
     }
 
     /// <summary>A random vector in the work vector.</summary>
     internal Tensor DrawRandom()
     {
-        _space.FillRandom(_work!, _settings.Seed, $"lanczos/{_estimates}/{_draws++}");
-        return _work!;
+        space.FillRandom(work!, settings.Seed, $"lanczos/{estimates}/{draws++}");
+        return work!;
     }
 
     private void AppendRandom(KrylovBasis basis)
@@ -315,20 +314,20 @@ public sealed class LanczosEstimator : IDisposable
             }
         }
 
-        throw new ArithmeticException($"No direction outside a basis of {basis.Count} vectors was found in {_space.Size} dimensions.");
+        throw new ArithmeticException($"No direction outside a basis of {basis.Count} vectors was found in {space.Size} dimensions.");
     }
 
     private void FillStart()
     {
         Tensor start = DrawRandom();
-        if (!_settings.WarmStart || _previous is not { Count: > 0 })
+        if (!settings.WarmStart || previous is not { Count: > 0 })
         {
             return;
         }
 
         // The sum of orthonormal rows has the square root of their number as its norm.
-        double noise = _settings.WarmStartNoise * Math.Sqrt(_previous.Count) / _space.Norm(start);
-        start.mul_(noise).Dispose();
-        _space.AddCombination(_previous.Vectors, Enumerable.Repeat(1.0, _previous.Count).ToArray(), start);
+        double noise = settings.WarmStartNoise * Math.Sqrt(previous.Count) / space.Norm(start);
+        start.mul_(noise);
+        space.AddCombination(previous.Vectors, Enumerable.Repeat(1.0, previous.Count).ToArray(), start);
     }
 }

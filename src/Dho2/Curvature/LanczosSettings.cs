@@ -17,7 +17,7 @@ public sealed record LanczosSettings
 
     /// <summary>
     /// An estimate ends when the residual bound of every wanted pair is at most this times
-    /// <c>max(|theta|, 0.01 |theta|_max)</c>; at least 0.
+    /// <c>max(|theta|, 0.01 |theta|max)</c>; at least 0.
     /// </summary>
     public double Tolerance { get; init; } = 1e-3;
 

@@ -1,5 +1,3 @@
-using System;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Curvature;

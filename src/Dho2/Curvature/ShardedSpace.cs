@@ -3,7 +3,6 @@ using System.Collections.Generic;
 using System.Linq;
 using Dho2.Communication;
 using Dho2.Numerics;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Curvature;
@@ -14,7 +13,7 @@ namespace Dho2.Curvature;
 /// </summary>
 public sealed class ShardedSpace
 {
-    private readonly ICommunicator? _communicator;
+    private readonly ICommunicator? communicator;
 
     /// <summary>Describes this rank's shard. All ranks of the group construct it in step: the sizes are added up.</summary>
     /// <param name="segments">The parameters of the shard, in order and without gaps.</param>
@@ -50,7 +49,7 @@ public sealed class ShardedSpace
         LocalSize = end;
         DType = dtype;
         Device = device ?? CPU;
-        _communicator = communicator is { Size: > 1 } ? communicator : null;
+        this.communicator = communicator is { Size: > 1 } ? communicator : null;
         Span<double> sizes = [end];
         AllReduce(sizes);
         Size = (long)sizes[0];
@@ -73,7 +72,7 @@ public sealed class ShardedSpace
 
     /// <summary>Adds up each number over the ranks of the group.</summary>
     /// <param name="values">This rank's numbers; overwritten with the sums.</param>
-    public void AllReduce(Span<double> values) => _communicator?.AllReduce(values);
+    public void AllReduce(Span<double> values) => communicator?.AllReduce(values);
 
     /// <summary>The inner product of two vectors, accumulated in float64.</summary>
     /// <param name="left">This rank's shard, shape (n_s).</param>

@@ -1,6 +1,5 @@
 using System;
 using System.Collections.Generic;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Curvature;
@@ -24,7 +23,7 @@ internal sealed class StalenessGate(ShardedSpace space, Subspace previous, doubl
         using (Tensor probe = products.DrawRandom().clone().DetachFromDisposeScope())
         {
             space.Project(previous.Vectors, probe, weights);
-            probe.zero_().Dispose();
+            probe.fill_(0);
             space.AddCombination(previous.Vectors, weights, probe);
             Tensor product = products.Multiply(probe);
             double rayleigh = space.Dot(probe, product);

@@ -1,7 +1,6 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Curvature;
@@ -68,7 +67,7 @@ public sealed class Subspace : IDisposable
             space.FillRandom(row, seed, $"{draw}/{i}");
             using Tensor earlier = rows.narrow(0, 0, i);
             Orthogonaliser.Apply(space, earlier, row);
-            row.div_(space.Norm(row)).Dispose();
+            row.div_(space.Norm(row));
         }
 
         return new Subspace(rows, eigenvalues, smallest);

@@ -1,7 +1,6 @@
 using System;
 using System.Buffers;
 using Dho2.Pipelines;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Numerics;
@@ -38,7 +37,7 @@ internal static class CounterRandom
 
             using Tensor drawn = tensor(buffer.AsMemory(0, count).ToArray());
             using Tensor part = vector.narrow(0, offset, count);
-            part.copy_(drawn).Dispose();
+            part.copy_(drawn);
         }
 
         ArrayPool<double>.Shared.Return(buffer);

@@ -26,18 +26,18 @@ namespace Dho2.Optimizers;
 /// </remarks>
 public sealed class HybridOptimizer : IDisposable
 {
-    private readonly ShardedSpace _space;
-    private readonly ShardedSpace _model;
-    private readonly HybridSettings _settings;
-    private readonly FlatBase _base;
-    private readonly NewtonPart _newton;
-    private readonly Tensor _direction;
-    private double[] _rates = [];
-    private double[] _gradient = [];
-    private double[] _step = [];
-    private double[] _baseMomentum = [];
-    private double _sigma;
-    private int _refreshes;
+    private readonly ShardedSpace space;
+    private readonly ShardedSpace model;
+    private readonly HybridSettings settings;
+    private readonly FlatBase firstOrder;
+    private readonly NewtonPart newton;
+    private readonly Tensor direction;
+    private double[] rates = [];
+    private double[] gradientCoefficients = [];
+    private double[] stepCoefficients = [];
+    private double[] momentumCoefficients = [];
+    private double sigma;
+    private int refreshes;
 
     /// <summary>Creates an optimizer for this rank's shard, without curvature yet.</summary>
     /// <param name="space">The space of the subspace.</param>
@@ -47,13 +47,13 @@ public sealed class HybridOptimizer : IDisposable
     public HybridOptimizer(ShardedSpace space, HybridSettings settings, ShardedSpace? model = null)
     {
         settings.Validate();
-        _space = space;
-        _model = model ?? space;
-        _settings = settings;
-        _direction = space.Zeros();
-        _base = FlatBase.Create(settings.Base, _direction, settings.BaseSettings);
-        _newton = new NewtonPart(space, settings);
-        _sigma = settings.Sigma;
+        this.space = space;
+        this.model = model ?? space;
+        this.settings = settings;
+        direction = space.Zeros();
+        firstOrder = FlatBase.Create(settings.Base, direction, settings.BaseSettings);
+        newton = new NewtonPart(space, settings);
+        sigma = settings.Sigma;
         LearningRate = settings.LearningRate;
     }
 
@@ -61,16 +61,16 @@ public sealed class HybridOptimizer : IDisposable
     public double LearningRate { get; set; }
 
     /// <summary>The rate of the Newton part in the next step.</summary>
-    public double Alpha => _settings.Alpha * (_settings.AlphaFollowsSchedule ? LearningRate / _settings.LearningRate : 1);
+    public double Alpha => settings.Alpha * (settings.AlphaFollowsSchedule ? LearningRate / settings.LearningRate : 1);
 
     /// <summary>The weight of the proximal term, added to the magnitude of every eigenvalue.</summary>
     public double Sigma
     {
-        get => _sigma;
+        get => sigma;
         set
         {
             Ranges.Require(value >= 0 && double.IsFinite(value), $"Sigma ({value}) must be a number of at least 0.");
-            _sigma = value;
+            sigma = value;
             SetRates();
         }
     }
@@ -82,17 +82,17 @@ public sealed class HybridOptimizer : IDisposable
     public Subspace? Subspace { get; private set; }
 
     /// <summary>The first-order optimizer.</summary>
-    public FlatBase Base => _base;
+    public FlatBase Base => firstOrder;
 
     /// <summary>Scales a gradient down to the settings' norm over the whole model, if it exceeds that.</summary>
     /// <param name="gradient">This rank's shard, shape (n_s); scaled in place.</param>
     /// <returns>The norm it had, the same on every rank.</returns>
     public double ClipGradient(Tensor gradient)
     {
-        double norm = _model.Norm(gradient);
-        if (_settings.MaxGradientNorm > 0 && norm > _settings.MaxGradientNorm)
+        double norm = model.Norm(gradient);
+        if (settings.MaxGradientNorm > 0 && norm > settings.MaxGradientNorm)
         {
-            gradient.mul_(_settings.MaxGradientNorm / norm).Dispose();
+            gradient.mul_(settings.MaxGradientNorm / norm);
         }
 
         return norm;
@@ -105,34 +105,34 @@ public sealed class HybridOptimizer : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         using var noGrad = no_grad();
-        _direction.copy_(gradient);
-        if (_settings.L2 > 0)
+        direction.copy_(gradient);
+        if (settings.L2 > 0)
         {
-            _direction.add_(parameters, _settings.L2);
+            direction.add_(parameters, settings.L2);
         }
 
         if (Subspace is null)
         {
             ApplyBase(parameters);
-            parameters.add_(_direction);
+            parameters.add_(direction);
             return;
         }
 
         Tensor vectors = Subspace.Vectors;
-        _space.Project(vectors, _direction, _gradient);
-        Negate(_gradient, _step);
-        _space.AddCombination(vectors, _step, _direction);
-        _newton.Accumulate(_gradient);
+        space.Project(vectors, direction, gradientCoefficients);
+        Negate(gradientCoefficients, stepCoefficients);
+        space.AddCombination(vectors, stepCoefficients, direction);
+        newton.Accumulate(gradientCoefficients);
         ApplyBase(parameters);
         ProjectStep();
-        parameters.add_(_direction, Scale);
+        parameters.add_(direction, Scale);
         double alpha = Alpha;
-        for (int i = 0; i < _step.Length; i++)
+        for (int i = 0; i < stepCoefficients.Length; i++)
         {
-            _step[i] = -(Scale * _step[i] + alpha * _rates[i] * _newton.Coefficients[i]);
+            stepCoefficients[i] = -(Scale * stepCoefficients[i] + alpha * rates[i] * newton.Coefficients[i]);
         }
 
-        _space.AddCombination(vectors, _step, parameters);
+        space.AddCombination(vectors, stepCoefficients, parameters);
     }
 
     /// <summary>
@@ -147,14 +147,14 @@ public sealed class HybridOptimizer : IDisposable
             return;
         }
 
-        if (_settings.RandomDirections)
+        if (settings.RandomDirections)
         {
-            Subspace random = Subspace.Random(_space, fresh.Eigenvalues, fresh.Smallest, _settings.Seed, $"random directions/{_refreshes}");
+            Subspace random = Subspace.Random(space, fresh.Eigenvalues, fresh.Smallest, settings.Seed, $"random directions/{refreshes}");
             fresh.Dispose();
             fresh = random;
         }
 
-        ScalarType type = _settings.VectorType ?? _space.DType;
+        ScalarType type = settings.VectorType ?? space.DType;
         if (fresh.Vectors.dtype != type)
         {
             Subspace converted = fresh.To(type);
@@ -162,41 +162,41 @@ public sealed class HybridOptimizer : IDisposable
             fresh = converted;
         }
 
-        _newton.Carry(Subspace?.Vectors, fresh.Vectors);
+        newton.Carry(Subspace?.Vectors, fresh.Vectors);
         Subspace?.Dispose();
         Subspace = fresh;
-        _refreshes++;
+        refreshes++;
         SizeToSubspace();
-        if (_base is MomentumBase { Momentum: { } momentum })
+        if (firstOrder is MomentumBase { Momentum: { } momentum })
         {
-            _space.Project(fresh.Vectors, momentum, _baseMomentum);
+            space.Project(fresh.Vectors, momentum, momentumCoefficients);
         }
     }
 
     /// <summary>The state that a later run needs to go on exactly; its tensors are live, not copies.</summary>
     public OptimizerState GetState()
     {
-        Dictionary<string, Tensor> vectors = _base.Vectors.ToDictionary(v => "base." + v.Key, v => v.Value);
+        Dictionary<string, Tensor> vectors = firstOrder.Vectors.ToDictionary(v => "base." + v.Key, v => v.Value);
         Dictionary<string, double[]> numbers = new()
         {
-            ["base.steps"] = [_base.Steps],
+            ["base.steps"] = [firstOrder.Steps],
             ["learning_rate"] = [LearningRate],
             ["sigma"] = [Sigma],
-            ["refreshes"] = [_refreshes],
+            ["refreshes"] = [refreshes],
         };
         if (Subspace is not null)
         {
             vectors["curvature.vectors"] = Subspace.Vectors;
             numbers["curvature.eigenvalues"] = [.. Subspace.Eigenvalues];
             numbers["curvature.smallest"] = [Subspace.Smallest];
-            numbers["newton.coefficients"] = _newton.Coefficients;
-            numbers["newton.rest_factor"] = [_newton.RestFactor];
-            numbers["base.coefficients"] = _baseMomentum;
+            numbers["newton.coefficients"] = newton.Coefficients;
+            numbers["newton.rest_factor"] = [newton.RestFactor];
+            numbers["base.coefficients"] = momentumCoefficients;
         }
 
-        if (_newton.Rest is not null)
+        if (newton.Rest is not null)
         {
-            vectors["newton.rest"] = _newton.Rest;
+            vectors["newton.rest"] = newton.Rest;
         }
 
         return new OptimizerState(vectors, numbers);
@@ -207,18 +207,18 @@ public sealed class HybridOptimizer : IDisposable
     /// <exception cref="ArgumentException">An entry is missing or has another shape.</exception>
     public void SetState(OptimizerState state)
     {
-        foreach ((string name, Tensor vector) in _base.Vectors)
+        foreach ((string name, Tensor vector) in firstOrder.Vectors)
         {
-            vector.copy_(state.Vector("base." + name, _space.LocalSize)).Dispose();
+            vector.copy_(state.Vector("base." + name, space.LocalSize));
         }
 
-        _base.Steps = (long)state.Number("base.steps");
+        firstOrder.Steps = (long)state.Number("base.steps");
         LearningRate = state.Number("learning_rate");
-        _refreshes = (int)state.Number("refreshes");
+        refreshes = (int)state.Number("refreshes");
         Subspace?.Dispose();
         Subspace = null;
-        _newton.Rest?.Dispose();
-        _newton.Rest = null;
+        newton.Rest?.Dispose();
+        newton.Rest = null;
         if (state.Vectors.TryGetValue("curvature.vectors", out Tensor? vectors))
         {
             Subspace = new Subspace(
@@ -226,14 +226,14 @@ public sealed class HybridOptimizer : IDisposable
                 state.Numbers["curvature.eigenvalues"],
                 (int)state.Number("curvature.smallest"));
             SizeToSubspace();
-            _newton.Coefficients = [.. state.Numbers["newton.coefficients"]];
-            _newton.RestFactor = state.Number("newton.rest_factor");
-            _baseMomentum = [.. state.Numbers["base.coefficients"]];
+            newton.Coefficients = [.. state.Numbers["newton.coefficients"]];
+            newton.RestFactor = state.Number("newton.rest_factor");
+            momentumCoefficients = [.. state.Numbers["base.coefficients"]];
         }
 
         if (state.Vectors.ContainsKey("newton.rest"))
         {
-            _newton.Rest = state.Vector("newton.rest", _space.LocalSize).clone().DetachFromDisposeScope();
+            newton.Rest = state.Vector("newton.rest", space.LocalSize).clone().DetachFromDisposeScope();
         }
 
         Sigma = state.Number("sigma");
@@ -242,18 +242,18 @@ public sealed class HybridOptimizer : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _base.Dispose();
-        _newton.Dispose();
-        _direction.Dispose();
+        firstOrder.Dispose();
+        newton.Dispose();
+        direction.Dispose();
         Subspace?.Dispose();
     }
 
     private void ApplyBase(Tensor parameters)
     {
-        _base.Apply(_direction, LearningRate);
-        if (_settings.WeightDecay > 0)
+        firstOrder.Apply(direction, LearningRate);
+        if (settings.WeightDecay > 0)
         {
-            _direction.add_(parameters, -LearningRate * _settings.WeightDecay);
+            direction.add_(parameters, -LearningRate * settings.WeightDecay);
         }
     }
 
@@ -261,25 +261,25 @@ public sealed class HybridOptimizer : IDisposable
     // momentum held when the subspace was new.
     private void ProjectStep()
     {
-        if (_base is not MomentumBase linear || _settings.WeightDecay > 0)
+        if (firstOrder is not MomentumBase linear || settings.WeightDecay > 0)
         {
-            _space.Project(Subspace!.Vectors, _direction, _step);
+            space.Project(Subspace!.Vectors, direction, stepCoefficients);
             return;
         }
 
-        for (int i = 0; i < _step.Length; i++)
+        for (int i = 0; i < stepCoefficients.Length; i++)
         {
-            _baseMomentum[i] *= linear.Decay;
-            _step[i] = -LearningRate * linear.MomentumGain * _baseMomentum[i];
+            momentumCoefficients[i] *= linear.Decay;
+            stepCoefficients[i] = -LearningRate * linear.MomentumGain * momentumCoefficients[i];
         }
     }
 
     private void SizeToSubspace()
     {
         int count = Subspace!.Count;
-        _gradient = new double[count];
-        _step = new double[count];
-        _baseMomentum = new double[count];
+        gradientCoefficients = new double[count];
+        stepCoefficients = new double[count];
+        momentumCoefficients = new double[count];
         SetRates();
     }
 
@@ -290,9 +290,9 @@ public sealed class HybridOptimizer : IDisposable
             return;
         }
 
-        double floor = _settings.Floor * Subspace.Eigenvalues.Max(Math.Abs);
-        _rates = [.. Subspace.Eigenvalues.Select(value => 1 / (Math.Max(Math.Abs(value), floor) + _sigma))];
-        Scale = Subspace.Largest == 0 ? 1 : Math.Clamp(_rates[Subspace.Smallest] / _rates[^1], 1, _settings.EffectiveMaxScale);
+        double floor = settings.Floor * Subspace.Eigenvalues.Max(Math.Abs);
+        rates = [.. Subspace.Eigenvalues.Select(value => 1 / (Math.Max(Math.Abs(value), floor) + sigma))];
+        Scale = Subspace.Largest == 0 ? 1 : Math.Clamp(rates[Subspace.Smallest] / rates[^1], 1, settings.EffectiveMaxScale);
     }
 
     private static void Negate(double[] from, double[] to)

@@ -10,7 +10,7 @@ namespace Dho2.Optimizers;
 /// </summary>
 internal sealed class MomentumBase : FlatBase
 {
-    private readonly Dictionary<string, Tensor> _vectors = [];
+    private readonly Dictionary<string, Tensor> vectors = [];
 
     public MomentumBase(BaseKind kind, Tensor like, BaseSettings settings)
         : base(kind)
@@ -26,7 +26,7 @@ internal sealed class MomentumBase : FlatBase
         if (kind != BaseKind.Sgd)
         {
             Momentum = ZerosLike(like);
-            _vectors["momentum"] = Momentum;
+            vectors["momentum"] = Momentum;
         }
     }
 
@@ -42,7 +42,7 @@ internal sealed class MomentumBase : FlatBase
     /// <summary>The momentum, shape (n_s); null for gradient descent.</summary>
     public Tensor? Momentum { get; }
 
-    public override IReadOnlyDictionary<string, Tensor> Vectors => _vectors;
+    public override IReadOnlyDictionary<string, Tensor> Vectors => vectors;
 
     public override void Apply(Tensor gradient, double learningRate)
     {

@@ -1,7 +1,5 @@
 using System;
-using System.Collections.Generic;
 using Dho2.Curvature;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Optimizers;
@@ -13,16 +11,16 @@ namespace Dho2.Optimizers;
 /// </summary>
 internal sealed class NewtonPart : IDisposable
 {
-    private readonly ShardedSpace _space;
-    private readonly double _gain;
-    private readonly double _factor;
+    private readonly ShardedSpace space;
+    private readonly double gain;
+    private readonly double factor;
 
     public NewtonPart(ShardedSpace space, HybridSettings settings)
     {
-        _space = space;
+        this.space = space;
         double d = settings.Decay;
         NewtonMomentum momentum = settings.Momentum == NewtonMomentum.LikeBase ? LikeBase(settings.Base) : settings.Momentum;
-        (_gain, _factor) = momentum switch
+        (gain, factor) = momentum switch
         {
             NewtonMomentum.None => (1, 0),
             NewtonMomentum.Sum => (1, d),
@@ -46,23 +44,23 @@ internal sealed class NewtonPart : IDisposable
     {
         for (int i = 0; i < Coefficients.Length; i++)
         {
-            Coefficients[i] = _gain * gradient[i] + _factor * Coefficients[i];
+            Coefficients[i] = gain * gradient[i] + factor * Coefficients[i];
         }
 
-        RestFactor *= _factor;
+        RestFactor *= factor;
     }
 
     /// <summary>Expresses the direction in a new subspace, exactly.</summary>
     public void Carry(Tensor? oldVectors, Tensor newVectors)
     {
         double[] coefficients = new double[newVectors.size(0)];
-        if (oldVectors is not null && _factor > 0)
+        if (oldVectors is not null && factor > 0)
         {
-            Rest ??= _space.Zeros();
-            Rest.mul_(RestFactor).Dispose();
-            _space.AddCombination(oldVectors, Coefficients, Rest);
-            _space.Project(newVectors, Rest, coefficients);
-            _space.AddCombination(newVectors, Array.ConvertAll(coefficients, c => -c), Rest);
+            Rest ??= space.Zeros();
+            Rest.mul_(RestFactor);
+            space.AddCombination(oldVectors, Coefficients, Rest);
+            space.Project(newVectors, Rest, coefficients);
+            space.AddCombination(newVectors, Array.ConvertAll(coefficients, c => -c), Rest);
             RestFactor = 1;
         }
 

@@ -1,6 +1,5 @@
 using System;
 using Dho2.Planning;
-using TorchSharp;
 
 namespace Dho2;
 

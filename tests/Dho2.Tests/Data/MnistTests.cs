@@ -4,7 +4,6 @@ using System.Linq;
 using System.Security.Cryptography;
 using Dho2.Data;
 using Dho2.Tests.Shared;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Tests.Data;
