@@ -3,7 +3,7 @@ using TorchSharp;
 
 namespace Dho2.Pipelines;
 
-/// <summary>What a stage needs while it is built: seeds for its layers, element type and device.</summary>
+/// <summary>What a stage needs while it is built: seeds for its layers, element type and device; and, while it runs, the micro-batch it is at.</summary>
 public sealed class StageContext
 {
     // The default random generator belongs to the process: two ranks that build layers at once would disturb each other.
@@ -21,6 +21,9 @@ public sealed class StageContext
 
     /// <summary>The device.</summary>
     public torch.Device Device { get; init; } = torch.CPU;
+
+    /// <summary>The micro-batch that the stage is computing; random layers follow it.</summary>
+    public MicroBatchPosition Position { get; } = new();
 
     /// <summary>
     /// Builds a layer with random numbers that depend on the run's seed and the layer's name only, so that every

@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Linq;
 using System.Threading;
 using Dho2.Communication;
+using TorchSharp;
 
 namespace Dho2.Tests.Communication;
 
@@ -36,6 +37,8 @@ internal static class Ranks
             {
                 try
                 {
+                    // A new thread takes over the process's setting only with its first parallel region, after some kernels have run.
+                    torch.set_num_threads(1);
                     body(communicator);
                 }
                 catch (Exception e)

@@ -1,0 +1,171 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Dho2.Pipelines;
+using Dho2.Planning;
+using Dho2.Tests.Communication;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Dho2.Tests.Pipelines;
+
+/// <summary>A partition gives the losses and gradients of the unsplit model over the same micro-batches.</summary>
+public sealed class ExecutorParityTests
+{
+    private const long Seed = 11;
+
+    // Rounding of float64 sums that are formed in another order, with room for a few hundred operations.
+    private const double Tolerance = 1e-10;
+
+    public static TheoryData<int, Schedule> Partitions()
+    {
+        var data = new TheoryData<int, Schedule>();
+        foreach (int stages in new[] { 1, 2, 3, 4 })
+        {
+            data.Add(stages, Schedule.GPipe);
+            data.Add(stages, Schedule.OneForwardOneBackward);
+        }
+
+        return data;
+    }
+
+    [Theory]
+    [MemberData(nameof(Partitions))]
+    public void LossesGradientsAndRunningStatisticsEqualTheUnsplitModels(int stages, Schedule schedule)
+    {
+        for (int microBatches = 1; microBatches <= 8; microBatches++)
+        {
+            // 19 and 13 do not divide by most numbers of micro-batches; 9 stands for a smaller last batch.
+            int[] batches = [19, 13, 9];
+            Outcome expected = RunUnsplit(microBatches, batches);
+            Outcome actual = RunStages(stages, schedule, microBatches, batches);
+            Close(expected.Losses, actual.Losses);
+            Assert.Equal(expected.Tensors.Keys.Order(), actual.Tensors.Keys.Order());
+            foreach ((string name, double[] values) in expected.Tensors)
+            {
+                Close(values, actual.Tensors[name]);
+            }
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Partitions))]
+    public void EvaluationEqualsTheUnsplitModels(int stages, Schedule schedule)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        Batch batch = BranchedModel.RandomBatch(10, float64);
+        using BranchedModel.Unsplit unsplit = BranchedModel.CreateUnsplit(Seed, float64);
+        unsplit.eval();
+        double[] expected = unsplit.forward(batch.Inputs[0]).flatten().data<double>().ToArray();
+
+        var results = new List<double>();
+        double loss = 0;
+        Ranks.Run(stages, c =>
+        {
+            using DisposeScope rankScope = NewDisposeScope();
+            using var rank = new StageRank(c, schedule, float64, Seed);
+            rank.Executor.Evaluate(batch, MicroBatches.Split(10, 4), (r, t, l) =>
+            {
+                Assert.False(r[0].requires_grad);
+                results.AddRange(r[0].flatten().data<double>());
+                loss += l * t[0].shape[0] / 10;
+            });
+        });
+        Close(expected, results);
+        Close([BranchedModel.Loss([unsplit.forward(batch.Inputs[0])], batch.Targets).item<double>()], [loss]);
+    }
+
+    [Fact]
+    public void DropoutMasksChangeFromStepToStepAndNotFromRunToRun()
+    {
+        // The same data twice: with batch norm in training mode only the masks can tell the two steps apart.
+        double[] first = RunStages(2, Schedule.GPipe, 2, [8, 8]).Losses;
+        for (int i = 0; i < 20; i++)
+        {
+            Assert.Equal(first, RunStages(2, Schedule.GPipe, 2, [8, 8]).Losses);
+        }
+
+        Assert.NotEqual(first[0], first[1]);
+    }
+
+    private static Outcome RunUnsplit(int microBatches, int[] batches)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using BranchedModel.Unsplit model = BranchedModel.CreateUnsplit(Seed, float64);
+        var position = new MicroBatchPosition();
+        using var seeding = new DropoutSeeding(model, "", Seed, position);
+        model.train();
+        var losses = new List<double>();
+        for (int step = 0; step < batches.Length; step++)
+        {
+            Batch batch = BranchedModel.RandomBatch(batches[step], float64);
+            int start = 0;
+            double sum = 0;
+            int microBatch = 0;
+            foreach (int size in MicroBatches.Split(batches[step], microBatches))
+            {
+                position.MoveTo(step, microBatch++);
+                Tensor result = model.forward(Batch.Narrow(batch.Inputs, start, size)[0]);
+                Tensor loss = BranchedModel.Loss([result], Batch.Narrow(batch.Targets, start, size)) * ((double)size / batches[step]);
+                loss.backward();
+                sum += loss.item<double>();
+                start += size;
+            }
+
+            losses.Add(sum);
+        }
+
+        var tensors = model.named_parameters().ToDictionary(p => p.name, p => p.parameter.grad!.flatten().data<double>().ToArray());
+        foreach ((string name, Tensor buffer) in model.named_buffers())
+        {
+            tensors[name] = buffer.to(float64).flatten().data<double>().ToArray();
+        }
+
+        return new([.. losses], tensors);
+    }
+
+    private static Outcome RunStages(int stages, Schedule schedule, int microBatches, int[] batches)
+    {
+        double[] losses = new double[batches.Length];
+        var tensors = new Dictionary<string, double[]>();
+        Ranks.Run(stages, c =>
+        {
+            using DisposeScope scope = NewDisposeScope();
+            using var rank = new StageRank(c, schedule, float64, Seed);
+            for (int step = 0; step < batches.Length; step++)
+            {
+                double loss = rank.Step(BranchedModel.RandomBatch(batches[step], float64), microBatches, step);
+                if (rank.Executor.IsLast)
+                {
+                    losses[step] = loss;
+                }
+                else
+                {
+                    Assert.Equal(0, loss);
+                }
+            }
+
+            lock (tensors)
+            {
+                foreach (FlatSegment segment in rank.Flat.Segments)
+                {
+                    tensors.Add(segment.Name, rank.Flat.Gradients.narrow(0, segment.Offset, segment.Length).data<double>().ToArray());
+                }
+
+                foreach ((string name, Tensor buffer) in rank.Flat.Buffers)
+                {
+                    tensors.Add(name, buffer.to(float64).flatten().data<double>().ToArray());
+                }
+            }
+        });
+        return new(losses, tensors);
+    }
+
+    private static void Close(IReadOnlyCollection<double> expected, IReadOnlyCollection<double> actual)
+    {
+        Assert.Equal(expected.Count, actual.Count);
+        Assert.All(expected.Zip(actual), p => Assert.InRange(p.Second, p.First - Tolerance, p.First + Tolerance));
+    }
+
+    private sealed record Outcome(double[] Losses, Dictionary<string, double[]> Tensors);
+}
