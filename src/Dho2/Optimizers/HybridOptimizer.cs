@@ -78,6 +78,15 @@ public sealed class HybridOptimizer : IDisposable
     /// <summary>The factor by which the base's step is raised, because what limited its rate is left to the Newton part.</summary>
     public double Scale { get; private set; } = 1;
 
+    /// <summary>
+    /// The weight of a proximal term beyond which steps of a linear base diverge outside the subspace: the inverse of
+    /// its raised rate less the largest curvature left there, for which the smallest kept of the largest eigenvalues
+    /// stands. Infinite for Adam, whose steps do not grow with the gradient, and before the first refresh.
+    /// </summary>
+    public double SigmaCeiling => firstOrder is MomentumBase && Subspace is { Largest: > 0 }
+        ? (1 / (Scale * LearningRate)) - Math.Max(0, Subspace.Eigenvalues[Subspace.Smallest])
+        : double.PositiveInfinity;
+
     /// <summary>The eigenpairs in force; null before the first refresh. They belong to the optimizer.</summary>
     public Subspace? Subspace { get; private set; }
 
@@ -291,7 +300,9 @@ public sealed class HybridOptimizer : IDisposable
         }
 
         double floor = settings.Floor * Subspace.Eigenvalues.Max(Math.Abs);
-        rates = [.. Subspace.Eigenvalues.Select(value => 1 / (Math.Max(Math.Abs(value), floor) + sigma))];
+        rates = [.. Subspace.Eigenvalues.Select(value => settings.Rates == NewtonRates.Magnitude
+            ? 1 / (Math.Max(Math.Abs(value), floor) + sigma)
+            : Math.Abs(1 / (value + sigma)))];
         Scale = Subspace.Largest == 0 ? 1 : Math.Clamp(rates[Subspace.Smallest] / rates[^1], 1, settings.EffectiveMaxScale);
     }
 

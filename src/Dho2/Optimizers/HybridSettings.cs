@@ -22,6 +22,16 @@ public enum NewtonMomentum
     Mean,
 }
 
+/// <summary>How an eigenvalue and the weight of a proximal term make a rate.</summary>
+public enum NewtonRates
+{
+    /// <summary><c>1 / (max(|lambda|, floor) + sigma)</c>: negative curvature is as steep as positive.</summary>
+    Magnitude,
+
+    /// <summary><c>|1 / (lambda + sigma)|</c>: the published DHO2 program's, unbounded where lambda is near -sigma.</summary>
+    Shifted,
+}
+
 /// <summary>The settings of <see cref="HybridOptimizer"/>.</summary>
 public sealed record HybridSettings
 {
@@ -54,6 +64,9 @@ public sealed record HybridSettings
 
     /// <summary>Eigenvalues count as at least this share of the largest by magnitude; at least 0.</summary>
     public double Floor { get; init; } = 1e-4;
+
+    /// <summary>How eigenvalues make rates.</summary>
+    public NewtonRates Rates { get; init; } = NewtonRates.Magnitude;
 
     /// <summary>Added to the magnitude of every eigenvalue: the weight of a proximal term; at least 0.</summary>
     public double Sigma { get; init; }
