@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using Dho2.Admm;
 using Dho2.Planning;
 using TorchSharp;
 
@@ -19,6 +20,12 @@ public sealed class PipelineDefinition
 
     /// <summary>The loss of one micro-batch, a mean over its samples (0-dimensional), from the model's results and the targets.</summary>
     public required Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, torch.Tensor> Loss { get; init; }
+
+    /// <summary>
+    /// Each stage's ADMM update with the attributes' numbers, made from its flat parameters; null where the model has no
+    /// <see cref="AdmmAttribute"/>. A run whose numbers are overridden uses <see cref="AdmmUpdate.Create"/> instead.
+    /// </summary>
+    public IReadOnlyList<Func<torch.Tensor, AdmmUpdate>>? Admm { get; init; }
 
     /// <summary>Builds the unsplit model, with the weights that the stages have for the same seed.</summary>
     public required Func<long, torch.nn.Module> Unsplit { get; init; }
