@@ -1,0 +1,138 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Dho2.Planning;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Operations;
+using ArgumentKind = Dho2.Planning.ArgumentKind;
+
+namespace Dho2.Modeling;
+
+/// <summary>
+/// Reads expressions: what is known at compile time becomes a constant, calls and operators on values become operations
+/// in evaluation order.
+/// </summary>
+/// <remarks>Without a builder nothing becomes an operation: that is how a layer's arguments are read.</remarks>
+internal sealed partial class ExpressionReader(
+    ReadingContext context,
+    ModuleScope scope,
+    VariableTable? variables = null,
+    OperationBuilder? operations = null)
+{
+    /// <summary>The value of an expression: a constant, the number of a value, a list of such, or unknown.</summary>
+    public Argument Read(IOperation expression)
+    {
+        context.Cancellation.ThrowIfCancellationRequested();
+        if (expression.ConstantValue.HasValue)
+        {
+            return ConstantFolding.Of(expression.ConstantValue.Value, expression.Type);
+        }
+
+        return expression switch
+        {
+            ILocalReferenceOperation local => Variable(local.Local),
+            IParameterReferenceOperation parameter => Variable(parameter.Parameter),
+            IConversionOperation conversion => Nested(conversion, Conversion),
+            IFieldReferenceOperation field => Nested(field, Field),
+            IPropertyReferenceOperation property => Nested(property, Property),
+            IInvocationOperation call => Nested(call, Invocation),
+            IBinaryOperation binary => Nested(binary, Binary),
+            IUnaryOperation unary => Nested(unary, Unary),
+            ITupleOperation tuple => List(tuple.Elements),
+            IArrayCreationOperation { Initializer: { } items } => List(items.ElementValues),
+            IArrayCreationOperation { DimensionSizes: [{ ConstantValue: { HasValue: true, Value: 0 } }] } => Argument.OfList("", default),
+            ICollectionExpressionOperation collection => List(collection.Elements),
+            IArrayElementReferenceOperation element => Nested(element, Element),
+            IObjectCreationOperation creation => Nested(creation, Creation),
+            IConditionalOperation { WhenFalse: { } otherwise } choice => Conditional(choice, otherwise),
+            IDefaultValueOperation { Type.IsReferenceType: true } => Argument.OfNull(""),
+            _ => Parts(expression),
+        };
+    }
+
+    /// <summary>Reads an expression whose value must have a number, so that a variable or result can hold it.</summary>
+    public int ReadValue(IOperation expression, string? typeName = null)
+    {
+        Argument argument = Read(expression);
+        return argument.Kind == ArgumentKind.Value ? argument.Value : Box(argument, typeName ?? expression.Type?.GlobalName() ?? "object");
+    }
+
+    /// <summary>Gives a number to something that is no operation: a list, or what is not understood.</summary>
+    public int Box(Argument argument, string typeName) =>
+        argument.Kind == ArgumentKind.List
+            ? operations!.Add("tuple", Numbered(argument.Items), -1, typeName)
+            : operations!.Add("opaque", argument.Kind == ArgumentKind.Unknown ? [] : [argument with { Name = "value" }], -1, typeName);
+
+    /// <summary>The layer that an expression names or reaches into, or -1.</summary>
+    public int LayerOf(IOperation? expression) => expression switch
+    {
+        IConversionOperation conversion => LayerOf(conversion.Operand),
+        IMemberReferenceOperation { Instance: IInstanceReferenceOperation } member =>
+            scope.Layers.TryGetValue(member.Member, out int layer) && !context.Known.IsParameter(member.Type) ? layer : -1,
+        IMemberReferenceOperation member => LayerOf(member.Instance),
+        _ => -1,
+    };
+
+    internal static IEnumerable<Argument> Numbered(IEnumerable<Argument> items) =>
+        items.Select((item, i) => item with { Name = i.ToString(System.Globalization.CultureInfo.InvariantCulture) });
+
+    private Argument Nested<T>(T expression, Func<T, Outcome> read)
+        where T : IOperation
+    {
+        operations?.Enter();
+        Outcome outcome = read(expression);
+        if (operations is null || outcome.Name is null)
+        {
+            operations?.Leave();
+            return outcome.Result ?? ConstantFolding.Unknown;
+        }
+
+        string type = expression.Type?.SpecialType == SpecialType.System_Void ? "void" : expression.Type?.GlobalName() ?? "void";
+        int value = operations.Leave(outcome.Name, outcome.Arguments!, outcome.Layer, type, expression.Syntax, outcome.InPlace);
+        Argument result = Argument.OfValue("", value);
+        if (outcome.InPlace >= 0)
+        {
+            variables?.Redefine(outcome.InPlace, new Definition(result, value));
+        }
+
+        return result;
+    }
+
+    private Argument Variable(ISymbol variable)
+    {
+        if (variables?.Find(variable) is { } definition)
+        {
+            operations?.Read(variable.Name, definition.Number);
+            return definition.Value;
+        }
+
+        return scope.Values.TryGetValue(variable, out Argument? known) ? known : ConstantFolding.Unknown;
+    }
+
+    private Argument List(IEnumerable<IOperation> elements) =>
+        Argument.OfList("", elements.Select(Read).ToEquatableArray());
+
+    /// <summary>What is not understood still depends on the values in it.</summary>
+    private Argument Parts(IOperation expression)
+    {
+        Argument parts = List(expression.ChildOperations);
+        return parts.HasValues() ? parts : ConstantFolding.Unknown;
+    }
+
+    private Argument Conditional(IConditionalOperation choice, IOperation otherwise)
+    {
+        Argument condition = Read(choice.Condition);
+        return condition.Kind == ArgumentKind.Boolean
+            ? Read(condition.Integer != 0 ? choice.WhenTrue : otherwise)
+            : Parts(choice);
+    }
+
+    /// <summary>A constant or unknown result, or an operation to add.</summary>
+    private readonly record struct Outcome(Argument? Result, string? Name, IEnumerable<Argument>? Arguments, int Layer, int InPlace)
+    {
+        public static implicit operator Outcome(Argument result) => new(result, null, null, -1, -1);
+
+        public static Outcome Of(string name, IEnumerable<Argument> arguments, int layer = -1, int inPlace = -1) =>
+            new(null, name, arguments.ToList(), layer, inPlace);
+    }
+}

@@ -1,0 +1,158 @@
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Dho2.Planning;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Microsoft.CodeAnalysis.Operations;
+using ArgumentKind = Dho2.Planning.ArgumentKind;
+
+namespace Dho2.Modeling;
+
+/// <summary>
+/// Reads the body of a forward or loss method, statement by statement, into operations in static single assignment form.
+/// </summary>
+internal sealed partial class ForwardReader
+{
+    private readonly ReadingContext context;
+    private readonly ModuleScope scope;
+    private readonly IMethodSymbol method;
+    private readonly VariableTable variables = new();
+    private readonly OperationBuilder operations;
+    private readonly ExpressionReader expressions;
+    private readonly List<StatementDescription> statements = [];
+    private readonly List<StatementSource> sources = [];
+    private readonly List<ConstantSource> constants = [];
+    private List<int>? results;
+
+    private ForwardReader(ReadingContext context, ModuleScope scope, IMethodSymbol method)
+    {
+        this.context = context;
+        this.scope = scope;
+        this.method = method;
+        operations = new OperationBuilder(method.Parameters.Length);
+        expressions = new ExpressionReader(context, scope, variables, operations);
+    }
+
+    /// <summary>Reads a method's body; null where it has none.</summary>
+    /// <param name="context">The context.</param>
+    /// <param name="scope">The module that the method belongs to.</param>
+    /// <param name="method">The method.</param>
+    public static ForwardReading? Read(ReadingContext context, ModuleScope scope, IMethodSymbol method)
+    {
+        if (method.DeclaringSyntaxReferences is not [{ } reference]
+            || reference.GetSyntax(context.Cancellation) is not MethodDeclarationSyntax syntax
+            || context.Operation(syntax) is not IMethodBodyOperation body
+            || (body.BlockBody ?? body.ExpressionBody) is not { } block)
+        {
+            return null;
+        }
+
+        var reader = new ForwardReader(context, scope, method);
+        for (int i = 0; i < method.Parameters.Length; i++)
+        {
+            reader.variables.Define(method.Parameters[i], new Definition(Argument.OfValue("", i), i));
+        }
+
+        reader.ReadBody(block.Operations, syntax);
+        return reader.Finish(syntax);
+    }
+
+    private void ReadBody(ImmutableArray<IOperation> body, MethodDeclarationSyntax syntax)
+    {
+        foreach (IOperation statement in body)
+        {
+            if (results is not null)
+            {
+                context.Report(ProblemKind.StatementNotSliced, statement.Syntax, "it stands after the return statement");
+                return;
+            }
+
+            if (statement is not IEmptyOperation)
+            {
+                ReadStatement(statement);
+            }
+        }
+
+        if (results is null && context.IsSliced && !context.HasErrors && !method.ReturnsVoid)
+        {
+            context.Report(ProblemKind.StatementNotSliced, syntax.Identifier, "the method does not end with a return statement");
+        }
+    }
+
+    private void ReadStatement(IOperation statement)
+    {
+        var inspector = new StatementInspector(context, scope);
+        inspector.Inspect(statement);
+        if (context.IsSliced)
+        {
+            operations.Statement = statements.Count;
+        }
+
+        operations.BeginStatement(statement.Syntax.SpanStart);
+        IReadOnlyDictionary<ISymbol, int> before = variables.Snapshot();
+        int values = operations.NextValue;
+        int known = constants.Count;
+        int declared = variables.Order.Count;
+        bool pieces = inspector.IsPlain && inspector.Changed.All(v => context.Known.IsTensor(TypeOf(v)));
+        if (pieces)
+        {
+            pieces = ReadPlain(statement);
+        }
+        else
+        {
+            ReadOpaque(statement, inspector);
+        }
+
+        VariableRead[] reads = operations.StatementReads
+            .Where(read => read.Definition >= 0 ? read.Definition < values : ~read.Definition < known)
+            .Distinct()
+            .ToArray();
+        VariableRead[] writes = variables.ChangedSince(before)
+            .Select(variable => new VariableRead(variable.Name, variables.Find(variable)!.Value.Number))
+            .ToArray();
+        statements.Add(new StatementDescription(Values(reads), Values(writes), pieces));
+        if (context.IsSliced)
+        {
+            sources.Add(new StatementSource(
+                context.Sources.Copy(statement.Syntax),
+                FormOf(statement, pieces),
+                variables.Order.Skip(declared).Select(variable => variable.Name).ToEquatableArray(),
+                reads.ToEquatableArray(),
+                writes.ToEquatableArray(),
+                statement is IUsingDeclarationOperation { Syntax: LocalDeclarationStatementSyntax local }
+                    ? local.Declaration.SpanStart - local.SpanStart
+                    : 0));
+        }
+    }
+
+    private ForwardReading Finish(MethodDeclarationSyntax syntax)
+    {
+        SemanticModel semantics = context.Semantics(syntax.SyntaxTree);
+        return new ForwardReading(
+            operations.Operations.ToEquatableArray(),
+            operations.Sources.ToEquatableArray(),
+            statements.ToEquatableArray(),
+            sources.ToEquatableArray(),
+            (results ?? []).ToEquatableArray(),
+            context.IsSliced
+                ? variables.Order
+                    .Select(v => new VariableSource(v.Name, TypeOf(v).ToMinimalDisplayString(semantics, syntax.SpanStart)))
+                    .ToEquatableArray()
+                : default,
+            constants.ToEquatableArray());
+    }
+
+    private static EquatableArray<VariableValue> Values(IEnumerable<VariableRead> reads) =>
+        reads.Where(read => read.Definition >= 0).Select(read => new VariableValue(read.Variable, read.Definition)).ToEquatableArray();
+
+    private static StatementForm FormOf(IOperation statement, bool pieces) => statement switch
+    {
+        IReturnOperation { Syntax: ExpressionSyntax } => StatementForm.Expression,
+        IReturnOperation => StatementForm.Return,
+        IVariableDeclarationGroupOperation or IUsingDeclarationOperation => StatementForm.Declaration,
+        _ => pieces ? StatementForm.Plain : StatementForm.Compound,
+    };
+
+    private static ITypeSymbol TypeOf(ISymbol variable) => variable is ILocalSymbol local ? local.Type : ((IParameterSymbol)variable).Type;
+}

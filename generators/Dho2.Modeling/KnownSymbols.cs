@@ -1,0 +1,55 @@
+using System.Collections.Generic;
+using Microsoft.CodeAnalysis;
+
+namespace Dho2.Modeling;
+
+/// <summary>The types of TorchSharp that modeling tells apart; all null where TorchSharp is not referenced.</summary>
+internal sealed class KnownSymbols(Compilation compilation)
+{
+    private static readonly HashSet<string> DropoutKinds = new()
+    {
+        "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout",
+    };
+
+    public INamedTypeSymbol? Module { get; } = compilation.GetTypeByMetadataName("TorchSharp.torch+nn+Module");
+
+    public INamedTypeSymbol? Tensor { get; } = compilation.GetTypeByMetadataName("TorchSharp.torch+Tensor");
+
+    public INamedTypeSymbol? Parameter { get; } = compilation.GetTypeByMetadataName("TorchSharp.Modules.Parameter");
+
+    public INamedTypeSymbol? Dropout { get; } = compilation.GetTypeByMetadataName("TorchSharp.Modules.Dropout");
+
+    public bool IsModule(ITypeSymbol? type) => Derives(type, Module);
+
+    public bool IsTensor(ITypeSymbol? type) => Derives(type, Tensor);
+
+    public bool IsParameter(ITypeSymbol? type) => Same(type, Parameter);
+
+    public bool IsDropout(ITypeSymbol? type) => Same(type, Dropout);
+
+    /// <summary>Whether the type is a dropout whose masks the stages cannot supply.</summary>
+    public static bool IsOtherDropout(ITypeSymbol? type) => type is not null && DropoutKinds.Contains(type.Name) && IsTorchSharp(type);
+
+    /// <summary>Whether a symbol is TorchSharp's own.</summary>
+    public static bool IsTorchSharp(ISymbol symbol) => symbol.ContainingAssembly?.Name == "TorchSharp";
+
+    /// <summary>Whether the type derives directly from one of TorchSharp's <c>Module&lt;...&gt;</c>.</summary>
+    public bool IsDirectModule(INamedTypeSymbol type) =>
+        type.BaseType is { IsGenericType: true, Name: "Module" } && IsTorchSharp(type.BaseType) && IsModule(type.BaseType);
+
+    private static bool Derives(ITypeSymbol? type, ITypeSymbol? ancestor)
+    {
+        for (; type is not null && ancestor is not null; type = type.BaseType)
+        {
+            if (Same(type, ancestor))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private static bool Same(ITypeSymbol? type, ITypeSymbol? other) =>
+        type is not null && SymbolEqualityComparer.Default.Equals(type, other);
+}

@@ -1,0 +1,94 @@
+using System.Collections.Generic;
+using System.Linq;
+using Dho2.Planning;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Microsoft.CodeAnalysis.Text;
+
+namespace Dho2.Modeling;
+
+/// <summary>Turns places in syntax trees into the integers and texts of a <see cref="SourceMap"/>.</summary>
+internal sealed class SourceRecorder(Compilation compilation)
+{
+    private readonly List<SyntaxTree> trees = [];
+    private readonly List<SourceFile> files = [];
+
+    public EquatableArray<SourceFile> Files => files.ToEquatableArray();
+
+    public IReadOnlyList<SyntaxTree> Trees => trees;
+
+    public SourceSpan Span(SyntaxNode node) => Span(node.SyntaxTree, node.Span, node);
+
+    public SourceSpan Span(SyntaxToken token) => Span(token.SyntaxTree!, token.Span, token.Parent!);
+
+    /// <summary>Copies a node's text without the trivia around it.</summary>
+    public CopiedText Copy(SyntaxNode node) => new(Span(node), TextOf(node));
+
+    private SourceSpan Span(SyntaxTree tree, TextSpan span, SyntaxNode node)
+    {
+        LinePositionSpan lines = tree.GetText().Lines.GetLinePositionSpan(span);
+        return new SourceSpan(
+            File(tree, node), span.Start, span.Length, lines.Start.Line, lines.Start.Character, lines.End.Line, lines.End.Character);
+    }
+
+    private int File(SyntaxTree tree, SyntaxNode node)
+    {
+        int index = trees.IndexOf(tree);
+        if (index < 0)
+        {
+            index = trees.Count;
+            trees.Add(tree);
+            files.Add(Describe(tree, node));
+        }
+
+        return index;
+    }
+
+    private SourceFile Describe(SyntaxTree tree, SyntaxNode node)
+    {
+        string path = compilation.Options.SourceReferenceResolver?.NormalizePath(tree.FilePath, null) ?? tree.FilePath;
+        CompilationUnitSyntax? unit = tree.GetRoot() as CompilationUnitSyntax;
+        return new SourceFile(
+            path,
+            unit is null ? default : Directives(unit.Externs, unit.Usings),
+            node.Ancestors().OfType<BaseNamespaceDeclarationSyntax>().Reverse()
+                .Select(space => new NamespaceSource(space.Name.ToString(), Directives(space.Externs, space.Usings)))
+                .ToEquatableArray());
+    }
+
+    private static EquatableArray<string> Directives(
+        SyntaxList<ExternAliasDirectiveSyntax> externs,
+        SyntaxList<UsingDirectiveSyntax> usings) =>
+        externs.Select(TextOf)
+            .Concat(usings.Where(u => u.GlobalKeyword.IsKind(SyntaxKind.None)).Select(TextOf))
+            .Select(text => text.Replace("\r\n", "\n"))
+            .ToEquatableArray();
+
+    private static string TextOf(SyntaxNode node)
+    {
+        string text = node.ToString();
+        if (!node.ContainsDirectives)
+        {
+            return text;
+        }
+
+        // The lines stay, so that those after them keep their distance to the statement's first line.
+        char[] characters = text.ToCharArray();
+        foreach (SyntaxTrivia trivia in node.DescendantTrivia(descendIntoTrivia: false))
+        {
+            if (trivia.IsDirective || trivia.IsKind(SyntaxKind.DisabledTextTrivia))
+            {
+                for (int i = trivia.SpanStart - node.SpanStart; i < trivia.Span.End - node.SpanStart; i++)
+                {
+                    if (i >= 0 && i < characters.Length && characters[i] is not ('\r' or '\n'))
+                    {
+                        characters[i] = ' ';
+                    }
+                }
+            }
+        }
+
+        return new string(characters);
+    }
+}
