@@ -71,7 +71,7 @@ internal sealed class ReadingContext
 
     public IOperation? Operation(SyntaxNode node) => Semantics(node.SyntaxTree).GetOperation(node, Cancellation);
 
-    public void Report(ProblemKind kind, SyntaxNode node, params string[] arguments)
+    public void Report(ModelProblemKind kind, SyntaxNode node, params string[] arguments)
     {
         if (Problems is not null)
         {
@@ -79,7 +79,7 @@ internal sealed class ReadingContext
         }
     }
 
-    public void Report(ProblemKind kind, SyntaxToken token, params string[] arguments)
+    public void Report(ModelProblemKind kind, SyntaxToken token, params string[] arguments)
     {
         if (Problems is not null)
         {
@@ -87,7 +87,7 @@ internal sealed class ReadingContext
         }
     }
 
-    private void Report(ProblemKind kind, SourceSpan span, string[] arguments)
+    private void Report(ModelProblemKind kind, SourceSpan span, string[] arguments)
     {
         var problem = new ModelProblem(kind, span, arguments.ToEquatableArray());
         if (!Problems!.Contains(problem))

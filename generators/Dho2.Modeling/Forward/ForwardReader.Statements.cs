@@ -127,7 +127,7 @@ internal sealed partial class ForwardReader
         if (statement is ILocalFunctionOperation function)
         {
             context.Report(
-                ProblemKind.StatementNotSliced, function.Syntax, "a local function would have to exist in several stages; make it a static method");
+                ModelProblemKind.StatementNotSliced, function.Syntax, "a local function would have to exist in several stages; make it a static method");
             return;
         }
 
@@ -140,7 +140,7 @@ internal sealed partial class ForwardReader
         };
         if (flow is not { Succeeded: true })
         {
-            context.Report(ProblemKind.StatementNotSliced, statement.Syntax, "what flows into it and out of it cannot be found");
+            context.Report(ModelProblemKind.StatementNotSliced, statement.Syntax, "what flows into it and out of it cannot be found");
             return;
         }
 

@@ -64,7 +64,7 @@ internal sealed partial class ForwardReader
         {
             if (results is not null)
             {
-                context.Report(ProblemKind.StatementNotSliced, statement.Syntax, "it stands after the return statement");
+                context.Report(ModelProblemKind.StatementNotSliced, statement.Syntax, "it stands after the return statement");
                 return;
             }
 
@@ -76,7 +76,7 @@ internal sealed partial class ForwardReader
 
         if (results is null && context.IsSliced && !context.HasErrors && !method.ReturnsVoid)
         {
-            context.Report(ProblemKind.StatementNotSliced, syntax.Identifier, "the method does not end with a return statement");
+            context.Report(ModelProblemKind.StatementNotSliced, syntax.Identifier, "the method does not end with a return statement");
         }
     }
 
@@ -89,7 +89,7 @@ internal sealed partial class ForwardReader
             operations.Statement = statements.Count;
         }
 
-        operations.BeginStatement(statement.Syntax.SpanStart);
+        operations.BeginStatement(context.IsSliced ? statement.Syntax.SpanStart : 0);
         IReadOnlyDictionary<ISymbol, int> before = variables.Snapshot();
         int values = operations.NextValue;
         int known = constants.Count;

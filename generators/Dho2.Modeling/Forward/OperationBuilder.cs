@@ -26,7 +26,7 @@ internal sealed class OperationBuilder(int inputs)
     /// <summary>Reads since the present statement began, in order.</summary>
     public List<VariableRead> StatementReads { get; } = [];
 
-    /// <summary>Begins a statement at an offset of its file.</summary>
+    /// <summary>Begins a statement; operations are placed relative to an offset of its file.</summary>
     public void BeginStatement(int start)
     {
         statementStart = start;

@@ -62,11 +62,7 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
                 break;
         }
 
-        if (operation is IMemberReferenceOperation { Instance: null } or IObjectCreationOperation or IInvocationOperation { Instance: null })
-        {
-            InspectFileLocal(operation);
-        }
-
+        InspectFileLocal(operation);
         IsPlain &= IsPlainKind(operation);
     }
 
@@ -82,14 +78,14 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
                 scope.UsedMembers.Add(member.Member);
                 break;
             case IMemberReferenceOperation member:
-                context.Report(ProblemKind.InstanceMember, member.Syntax, member.Member.Name, MemberAdvice(member.Member));
+                context.Report(ModelProblemKind.InstanceMember, member.Syntax, member.Member.Name, MemberAdvice(member.Member));
                 break;
             case IInvocationOperation call:
                 context.Report(
-                    ProblemKind.InstanceMember, call.Syntax, call.TargetMethod.Name, "make the method static, or a module class of its own");
+                    ModelProblemKind.InstanceMember, call.Syntax, call.TargetMethod.Name, "make the method static, or a module class of its own");
                 break;
             default:
-                context.Report(ProblemKind.InstanceMember, instance.Syntax, "this", "pass on what is needed of it");
+                context.Report(ModelProblemKind.InstanceMember, instance.Syntax, "this", "pass on what is needed of it");
                 break;
         }
     }
@@ -99,7 +95,7 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
     {
         if (context.Known.IsDropout(layer.Type) && layer.Parent is not IInvocationOperation { TargetMethod.Name: "forward" or "call" })
         {
-            context.Report(ProblemKind.InstanceMember, layer.Syntax, layer.Member.Name, "a dropout layer of a stage can only be called");
+            context.Report(ModelProblemKind.InstanceMember, layer.Syntax, layer.Member.Name, "a dropout layer of a stage can only be called");
         }
     }
 
@@ -109,7 +105,7 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
         bool isTorch = KnownSymbols.IsTorchSharp(method);
         if (isTorch && method.Name.Contains("dropout") && !IsOff(call))
         {
-            context.Report(ProblemKind.PartitionDependentRandomness, call.Syntax, method.Name);
+            context.Report(ModelProblemKind.FunctionalDropout, call.Syntax, method.Name);
         }
 
         if (isTorch && method.Name.EndsWith("_", StringComparison.Ordinal) && context.Known.IsTensor(method.ContainingType)
@@ -163,29 +159,21 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
 
     private void InspectFileLocal(IOperation operation)
     {
-        INamedTypeSymbol? type = operation switch
+        if (FileLocalTypes.UsedBy(operation) is { } type)
         {
-            IMemberReferenceOperation member => member.Member.ContainingType,
-            IInvocationOperation call => call.TargetMethod.ContainingType,
-            _ => operation.Type as INamedTypeSymbol,
-        };
-        for (; type is not null; type = type.ContainingType)
-        {
-            if (type.IsFileLocal)
-            {
-                Refuse(operation, $"'{type.Name}' is local to its file and cannot be used from generated code");
-                return;
-            }
+            Refuse(operation, $"'{type.Name}' is local to its file and cannot be used from generated code");
         }
     }
 
-    private void Refuse(IOperation operation, string reason) => context.Report(ProblemKind.StatementNotSliced, operation.Syntax, reason);
+    private void Refuse(IOperation operation, string reason) => context.Report(ModelProblemKind.StatementNotSliced, operation.Syntax, reason);
 
     private bool IsTensorDeclaration(IVariableDeclarationGroupOperation group) =>
         group.Declarations.SelectMany(d => d.Declarators).All(d => context.Known.IsTensor(d.Symbol.Type));
 
     private static string MemberAdvice(ISymbol member) => member.Name == "training" && KnownSymbols.IsTorchSharp(member)
         ? "what differs between training and evaluation belongs into a layer"
+        : member is IFieldSymbol { Type.Name: "Tensor" } or IPropertySymbol { Type.Name: "Tensor" }
+        ? "make it a Parameter, or compute it in forward"
         : "make it const or static readonly, or give it a value that is known at compile time";
 
     private static bool IsOff(IInvocationOperation call) =>

@@ -17,6 +17,10 @@ namespace Dho2.Modeling;
 /// <param name="Variables">The variables of <c>forward</c>, in order of declaration.</param>
 /// <param name="Constants">Definitions of variables by values that are known at compile time: repeated wherever needed, never carried.</param>
 /// <param name="Members">Instance members with constant values that <c>forward</c> or layer initialisers use.</param>
+/// <param name="Options">Where attributes state numbers.</param>
+/// <param name="Inputs">For each input, its parameter.</param>
+/// <param name="Targets">For each target, its parameter.</param>
+/// <param name="LossOperations">For each operation of <c>Loss</c>, its place.</param>
 /// <param name="Identifiers">All identifiers in the class's source, ordered, so that made-up names can avoid them.</param>
 public sealed record SourceMap(
     EquatableArray<SourceFile> Files,
@@ -30,6 +34,10 @@ public sealed record SourceMap(
     EquatableArray<VariableSource> Variables,
     EquatableArray<ConstantSource> Constants,
     EquatableArray<MemberSource> Members,
+    EquatableArray<OptionSource> Options,
+    EquatableArray<SourceSpan> Inputs,
+    EquatableArray<SourceSpan> Targets,
+    EquatableArray<SourceSpan> LossOperations,
     EquatableArray<string> Identifiers);
 
 /// <summary>A file that texts are copied from, with the directives that give their names meaning.</summary>
@@ -63,7 +71,7 @@ public sealed record CopiedText(SourceSpan Span, string Text);
 /// <param name="Declaration">The place of the member's name.</param>
 /// <param name="TypeText">The declared type as it can be written in the layer's file.</param>
 /// <param name="Initialiser">The expression that creates it; null where none was found.</param>
-/// <param name="Constants">Constants of the constructor that the expression reads.</param>
+/// <param name="Constants">Variables of the constructor that the expression reads, with their values.</param>
 /// <param name="UsesMembers">Whether the expression reads instance members with constant values.</param>
 /// <param name="IsParameter">Whether it is a <c>Parameter</c> and not a module.</param>
 public sealed record LayerSource(
@@ -71,7 +79,7 @@ public sealed record LayerSource(
     SourceSpan Declaration,
     string TypeText,
     CopiedText? Initialiser,
-    EquatableArray<int> Constants,
+    EquatableArray<ConstantSource> Constants,
     bool UsesMembers,
     bool IsParameter);
 
@@ -137,3 +145,8 @@ public sealed record ConstantSource(string Variable, string TypeText, string Val
 /// <param name="TypeText">Its type with <c>global::</c> names.</param>
 /// <param name="ValueText">Its value as a C# expression.</param>
 public sealed record MemberSource(string Name, string TypeText, string ValueText);
+
+/// <summary>Where an attribute, or a number in it, stands.</summary>
+/// <param name="Name">The attribute, such as <c>Curvature</c>, or its property, such as <c>Curvature.Rank</c>.</param>
+/// <param name="Span">The place.</param>
+public sealed record OptionSource(string Name, SourceSpan Span);

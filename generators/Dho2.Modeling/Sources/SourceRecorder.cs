@@ -22,6 +22,9 @@ internal sealed class SourceRecorder(Compilation compilation)
 
     public SourceSpan Span(SyntaxToken token) => Span(token.SyntaxTree!, token.Span, token.Parent!);
 
+    /// <summary>A part of a node's file.</summary>
+    public SourceSpan Span(SyntaxNode node, int start, int length) => Span(node.SyntaxTree, new TextSpan(start, length), node);
+
     /// <summary>Copies a node's text without the trivia around it.</summary>
     public CopiedText Copy(SyntaxNode node) => new(Span(node), TextOf(node));
 

@@ -1,0 +1,41 @@
+using Dho2.Planning;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+
+namespace Dho2.Modeling;
+
+/// <summary>A field or property of a module class that holds a component: a module, a parameter or a buffer.</summary>
+internal sealed class LayerEntry(ISymbol member, ITypeSymbol type, SyntaxToken name)
+{
+    public ISymbol Member { get; } = member;
+
+    public ITypeSymbol Type { get; } = type;
+
+    /// <summary>The place of the member's name.</summary>
+    public SyntaxToken Name { get; } = name;
+
+    /// <summary>The expression that creates it, once it is found.</summary>
+    public IOperation? Creation { get; set; }
+
+    /// <summary>Why the creation cannot be copied, or null.</summary>
+    public string? Obstacle { get; set; }
+
+    /// <summary>What the creation was read as.</summary>
+    public CreatedLayer? Created { get; set; }
+
+    /// <summary>The name it is registered by, where the constructor states one.</summary>
+    public string? RegisteredName { get; set; }
+
+    /// <summary>Variables of the constructor that the creation reads.</summary>
+    public EquatableArray<ConstantSource> Constants { get; set; }
+
+    /// <summary>Whether the creation reads instance members with constant values.</summary>
+    public bool UsesMembers { get; set; }
+}
+
+/// <summary>What an expression creates.</summary>
+/// <param name="Kind">See <see cref="LayerDescription.Kind"/>.</param>
+/// <param name="Type">The type that is created.</param>
+/// <param name="Arguments">The factory's arguments.</param>
+/// <param name="Body">What is inside.</param>
+internal sealed record CreatedLayer(string Kind, ITypeSymbol? Type, EquatableArray<Argument> Arguments, ModuleBody? Body);

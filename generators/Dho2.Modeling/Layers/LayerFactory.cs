@@ -1,0 +1,120 @@
+using System.Collections.Generic;
+using System.Globalization;
+using System.Linq;
+using Dho2.Planning;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Operations;
+using ArgumentKind = Dho2.Planning.ArgumentKind;
+
+namespace Dho2.Modeling;
+
+/// <summary>Reads the expression that creates a layer.</summary>
+internal static class LayerFactory
+{
+    private const string Unknown = "unknown";
+
+    public static CreatedLayer Read(ReadingContext context, ModuleScope scope, IOperation creation)
+    {
+        while (creation is IConversionOperation { OperatorMethod: null } conversion)
+        {
+            creation = conversion.Operand;
+        }
+
+        var expressions = new ExpressionReader(context, scope);
+        switch (creation)
+        {
+            case IInvocationOperation { Instance: null } call when KnownSymbols.IsTorchSharp(call.TargetMethod):
+                return context.Known.IsParameter(call.Type)
+                    ? Parameter(context, scope, call.Arguments, call.Type)
+                    : new CreatedLayer(
+                        call.TargetMethod.FullName(), call.Type, Arguments(expressions, call.Arguments), Children(context, scope, call));
+            case IObjectCreationOperation { Type: { } type, Constructor: { } constructor } construction:
+                return context.Known.IsParameter(type)
+                    ? Parameter(context, scope, construction.Arguments, type)
+                    : KnownSymbols.IsTorchSharp(type)
+                    ? new CreatedLayer(type.FullName(), type, Arguments(expressions, construction.Arguments), null)
+                    : UserModule(context, expressions, construction, constructor, (INamedTypeSymbol)type);
+            default:
+                return new CreatedLayer(Unknown, creation.Type, default, null);
+        }
+    }
+
+    private static CreatedLayer UserModule(
+        ReadingContext context,
+        ExpressionReader expressions,
+        IObjectCreationOperation construction,
+        IMethodSymbol constructor,
+        INamedTypeSymbol type)
+    {
+        EquatableArray<Argument> arguments = Arguments(expressions, construction.Arguments);
+        ModuleBody? body = construction.Initializer is null ? ModuleInterpreter.Interpret(context, type, constructor, arguments) : null;
+        return new CreatedLayer(body is null ? Unknown : "module", type, arguments, body);
+    }
+
+    /// <summary>A bare parameter: its body computes its first value, from which its shape follows.</summary>
+    private static CreatedLayer Parameter(
+        ReadingContext context, ModuleScope scope, IEnumerable<IArgumentOperation> arguments, ITypeSymbol? type)
+    {
+        var builder = new OperationBuilder(0);
+        List<Argument> read = new ExpressionReader(context, scope, operations: builder).Arguments(arguments);
+        ModuleBody? body = read.FirstOrDefault(argument => argument.Kind == ArgumentKind.Value) is { } data
+            ? new ModuleBody(0, default, builder.Operations.ToEquatableArray(), new[] { data.Value }.ToEquatableArray())
+            : null;
+        return new CreatedLayer("parameter", type, read.ToEquatableArray(), body);
+    }
+
+    /// <summary>The children of a <c>Sequential</c> or a list of modules, by their registered names; null where one is not created in place.</summary>
+    private static ModuleBody? Children(ReadingContext context, ModuleScope scope, IInvocationOperation call)
+    {
+        if (call.TargetMethod.Name is not ("Sequential" or "ModuleList") || call.Arguments is not [{ Value: var list }])
+        {
+            return null;
+        }
+
+        IEnumerable<IOperation>? elements = Unwrap(list) switch
+        {
+            IArrayCreationOperation { Initializer: { } items } => items.ElementValues,
+            IArrayCreationOperation => [],
+            ICollectionExpressionOperation collection when !collection.Elements.Any(e => e is ISpreadOperation) => collection.Elements,
+            _ => null,
+        };
+        if (elements is null)
+        {
+            return null;
+        }
+
+        var layers = new List<LayerDescription>();
+        foreach (IOperation element in elements)
+        {
+            (string? name, IOperation module) = Unwrap(element) switch
+            {
+                ITupleOperation { Elements: [{ ConstantValue: { HasValue: true, Value: string text } }, { } value] } => (text, value),
+                ITupleOperation => (null, element),
+                _ => (layers.Count.ToString(CultureInfo.InvariantCulture), element),
+            };
+            if (name is null)
+            {
+                return null;
+            }
+
+            CreatedLayer child = Read(context, scope, module);
+            string typeName = (child.Type ?? module.Type)?.GlobalName() ?? "object";
+            layers.Add(new LayerDescription(name, child.Kind, typeName, child.Arguments, null, null, child.Body));
+        }
+
+        return new ModuleBody(1, layers.ToEquatableArray(), default, default);
+    }
+
+    private static IOperation Unwrap(IOperation operation)
+    {
+        while (operation is IConversionOperation conversion)
+        {
+            operation = conversion.Operand;
+        }
+
+        return operation;
+    }
+
+    private static EquatableArray<Argument> Arguments(ExpressionReader expressions, IEnumerable<IArgumentOperation> arguments) =>
+        expressions.Arguments(arguments).ToEquatableArray();
+}

@@ -1,0 +1,45 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Threading;
+using Dho2.Planning;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
+using Microsoft.CodeAnalysis.Text;
+
+namespace Dho2.Modeling;
+
+/// <summary>What was read, with the trees that spans refer to: for analyzers, which turn spans into locations.</summary>
+/// <param name="Model">What was read.</param>
+/// <param name="Trees">The trees of <see cref="SourceMap.Files"/>, in the same order.</param>
+public sealed record ModelReading(PipelineModel Model, IReadOnlyList<SyntaxTree> Trees)
+{
+    /// <summary>The location of a span.</summary>
+    public Location LocationOf(SourceSpan span) => Location.Create(Trees[span.File], new TextSpan(span.Start, span.Length));
+}
+
+/// <summary>Reads a pipeline class from its symbol and its user's syntax.</summary>
+public static class ModelReader
+{
+    /// <summary>The metadata name of the attribute that makes a class a pipeline.</summary>
+    public const string PipelineAttributeName = AttributeReader.PipelineAttributeName;
+
+    /// <summary>Reads a class; null where no user wrote a part of it.</summary>
+    /// <param name="type">The class that carries the attribute.</param>
+    /// <param name="compilation">Its compilation.</param>
+    /// <param name="cancellation">Ends the work early.</param>
+    /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
+    public static ModelReading? Read(INamedTypeSymbol type, Compilation compilation, CancellationToken cancellation)
+    {
+        TypeDeclarationSyntax? declaration = UserSyntax.Declarations(type, cancellation).FirstOrDefault();
+        if (declaration is null)
+        {
+            return null;
+        }
+
+        var context = new ReadingContext(compilation, cancellation);
+        var reader = new PipelineReader(context, type, declaration);
+        return new ModelReading(reader.Read(), context.Sources.Trees);
+    }
+}
