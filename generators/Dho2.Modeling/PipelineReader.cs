@@ -235,7 +235,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
     private MemberSource Repeat(ISymbol member)
     {
         ITypeSymbol memberType = member is IFieldSymbol field ? field.Type : ((IPropertySymbol)member).Type;
-        return new MemberSource(member.Name, memberType.GlobalName(), ConstantText.Write(layers.Scope.Values[member], memberType) ?? "default");
+        return new MemberSource(member.Name, memberType.GlobalName(), ConstantText.Write(layers.Scope.Values[member], memberType)!);
     }
 
     private EquatableArray<SourceSpan> Spans(IEnumerable<IParameterSymbol> parameters) =>

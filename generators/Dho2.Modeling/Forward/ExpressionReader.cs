@@ -45,7 +45,7 @@ internal sealed partial class ExpressionReader(
             IArrayElementReferenceOperation element => Nested(element, Element),
             IObjectCreationOperation creation => Nested(creation, Creation),
             IConditionalOperation { WhenFalse: { } otherwise } choice => Conditional(choice, otherwise),
-            IDefaultValueOperation { Type.IsReferenceType: true } => Argument.OfNull(""),
+            IDefaultValueOperation { Type: { IsReferenceType: true } or { OriginalDefinition.SpecialType: SpecialType.System_Nullable_T } } => Argument.OfNull(""),
             _ => Parts(expression),
         };
     }

@@ -18,4 +18,8 @@ internal sealed class ModuleScope
 
     /// <summary>The members among <see cref="Values"/> that copied code reads.</summary>
     public HashSet<ISymbol> UsedMembers { get; } = new(SymbolEqualityComparer.Default);
+
+    /// <summary>Whether a stage can have the member too: its value is known and can be written.</summary>
+    public bool IsRepeatable(ISymbol member, ITypeSymbol? type) =>
+        type is not null && Values.TryGetValue(member, out Argument? value) && ConstantText.Write(value, type) is not null;
 }

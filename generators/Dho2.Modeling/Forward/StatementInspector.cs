@@ -74,7 +74,7 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
                 Layers.Add(layer);
                 InspectDropout(member);
                 break;
-            case IMemberReferenceOperation member when scope.Values.ContainsKey(member.Member):
+            case IMemberReferenceOperation member when scope.IsRepeatable(member.Member, member.Type):
                 scope.UsedMembers.Add(member.Member);
                 break;
             case IMemberReferenceOperation member:
@@ -90,10 +90,10 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
         }
     }
 
-    /// <summary>A stage holds its own kind of dropout, which has a forward method and nothing more.</summary>
+    /// <summary>A stage holds its own kind of dropout, which cannot be passed on as TorchSharp's.</summary>
     private void InspectDropout(IMemberReferenceOperation layer)
     {
-        if (context.Known.IsDropout(layer.Type) && layer.Parent is not IInvocationOperation { TargetMethod.Name: "forward" or "call" })
+        if (context.Known.IsDropout(layer.Type) && layer.Parent is not (IInvocationOperation or IMemberReferenceOperation))
         {
             context.Report(ModelProblemKind.InstanceMember, layer.Syntax, layer.Member.Name, "a dropout layer of a stage can only be called");
         }
@@ -105,7 +105,7 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
         bool isTorch = KnownSymbols.IsTorchSharp(method);
         if (isTorch && method.Name.Contains("dropout") && !IsOff(call))
         {
-            context.Report(ModelProblemKind.FunctionalDropout, call.Syntax, method.Name);
+            context.Report(ModelProblemKind.PartitionDependentRandomness, call.Syntax, method.Name);
         }
 
         if (isTorch && method.Name.EndsWith("_", StringComparison.Ordinal) && context.Known.IsTensor(method.ContainingType)

@@ -20,7 +20,7 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
     public ModuleScope Scope { get; } = new();
 
     /// <summary>The layers in source order, parallel to the scope's descriptions.</summary>
-    public IReadOnlyList<LayerEntry> Layers => components.Where(IsLayer).ToList();
+    public IReadOnlyList<LayerEntry> Layers { get; private set; } = [];
 
     /// <summary>All components in source order, buffers included.</summary>
     public IReadOnlyList<LayerEntry> Components => components;
@@ -50,6 +50,7 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
             ReadConstructor(constructor);
         }
 
+        Layers = components.Where(IsLayer).ToList();
         for (int i = 0; i < Layers.Count; i++)
         {
             LayerEntry layer = Layers[i];
@@ -147,7 +148,7 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
         switch (operation)
         {
             case IInstanceReferenceOperation { ReferenceKind: InstanceReferenceKind.ContainingTypeInstance } instance:
-                if (instance.Parent is IMemberReferenceOperation member && Scope.Values.ContainsKey(member.Member))
+                if (instance.Parent is IMemberReferenceOperation member && Scope.IsRepeatable(member.Member, member.Type))
                 {
                     Scope.UsedMembers.Add(member.Member);
                     component.UsesMembers = true;

@@ -36,7 +36,7 @@ public enum ModelProblemKind
     InstanceMember,
 
     /// <summary>Random numbers are drawn by a function whose results would depend on the partition.</summary>
-    FunctionalDropout,
+    PartitionDependentRandomness,
 
     /// <summary>A layer draws random numbers that depend on the partition.</summary>
     NestedDropout,
@@ -75,7 +75,7 @@ public static class ModelProblemKinds
         ModelProblemKind.LayerNotCreated => "Layer '{0}' cannot be created in a stage: {1}; give it an initialiser, or one assignment at the top of the constructor",
         ModelProblemKind.StatementNotSliced => "This cannot be sliced into stages: {0}",
         ModelProblemKind.InstanceMember => "'{0}' belongs to the model, which no stage has: {1}",
-        ModelProblemKind.FunctionalDropout => "The masks of '{0}' would depend on the partition; use a Dropout layer, whose masks follow from the seed, the layer's name, the micro-batch and the step",
+        ModelProblemKind.PartitionDependentRandomness => "The masks of '{0}' would depend on the partition; use a Dropout layer, whose masks follow from the seed, the layer's name, the micro-batch and the step",
         ModelProblemKind.NestedDropout => "The masks of dropout '{0}' depend on the partition and on the order of the ranks; a Dropout layer of '{1}' itself gives the same masks for every partition",
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not a kind of problem."),
     };
