@@ -1,0 +1,272 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Dho2.Communication;
+using Dho2.Pipelines;
+using Dho2.Planning;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Dho2.Curvature;
+
+/// <summary>
+/// Exact Hessian-vector products of a model that is split over stages (Pearlmutter 1994): per product one sweep up and
+/// one down the pipeline over graphs that are built once, each stage keeping its own part of direction and product.
+/// </summary>
+/// <remarks>
+/// <para>
+/// Each rank owns a twin of its stage, built by the same factory, whose parameters live on a flat buffer of their own:
+/// <see cref="Begin"/> copies the training stage's parameters and buffers there, so that training may go on while
+/// products are taken. All stages of all replicas call <see cref="Begin"/> and <see cref="Multiply"/> in step;
+/// <see cref="End"/> lets go of the graphs.
+/// </para>
+/// <para>
+/// Per product and cut, tensors as large as the cut's differentiable values travel once up and once down.
+/// </para>
+/// </remarks>
+public sealed class PipelineHessian : IHessianOperator, IDisposable
+{
+    private readonly IPipelineStage twin;
+    private readonly StageContext context;
+    private readonly ICommunicator? pipeline;
+    private readonly Func<IReadOnlyList<Tensor>, IReadOnlyList<Tensor>, Tensor> loss;
+    private readonly PipelineHessianSettings settings;
+    private readonly CutPlan? incoming;
+    private readonly CutPlan? outgoing;
+    private readonly FlatParameters flat;
+    private readonly Tensor[] leaves;
+    private readonly Tensor[] products;
+    private readonly List<DropoutSeeding> seedings = [];
+    private CurvatureBatch? batch;
+    private StageGraph[] graphs = [];
+
+    /// <summary>Creates the operator of one stage, without a batch yet.</summary>
+    /// <param name="twin">A second instance of the stage; the operator's own from now on.</param>
+    /// <param name="context">The context that the twin was built with.</param>
+    /// <param name="pipeline">The group of this replica's stages, ranked by stage, or null if there is one; stays the caller's.</param>
+    /// <param name="cuts">What crosses between stages, one for each pair of neighbours.</param>
+    /// <param name="loss">The loss of one micro-batch, a mean over its samples (0-dimensional), from results and targets.</param>
+    /// <param name="settings">How products are computed.</param>
+    /// <exception cref="ArgumentException">Stage, group and cuts do not belong together.</exception>
+    public PipelineHessian(
+        IPipelineStage twin,
+        StageContext context,
+        ICommunicator? pipeline,
+        IReadOnlyList<CutPlan> cuts,
+        Func<IReadOnlyList<Tensor>, IReadOnlyList<Tensor>, Tensor> loss,
+        PipelineHessianSettings? settings = null)
+    {
+        if (twin.Index != (pipeline?.Rank ?? 0) || cuts.Count + 1 != (pipeline?.Size ?? 1))
+        {
+            throw new ArgumentException(
+                $"Stage {twin.Index} of {cuts.Count + 1} cannot be rank {pipeline?.Rank ?? 0} of {pipeline?.Size ?? 1}.", nameof(pipeline));
+        }
+
+        this.twin = twin;
+        this.context = context;
+        this.pipeline = pipeline;
+        this.loss = loss;
+        this.settings = settings ?? new PipelineHessianSettings();
+        incoming = twin.Index > 0 ? cuts[twin.Index - 1] : null;
+        outgoing = twin.Index < cuts.Count ? cuts[twin.Index] : null;
+        flat = new FlatParameters(twin.Layers, context.DType, context.Device);
+        leaves = [.. flat.Parameters];
+        products = [.. flat.Segments.Select(s => View(flat.Gradients, s).DetachFromDisposeScope())];
+        foreach (StageLayer layer in twin.Layers)
+        {
+            if (layer.Module is { } module)
+            {
+                module.train(this.settings.TrainingMode);
+                seedings.Add(new DropoutSeeding(module, layer.Name, context.Seed, context.Position));
+            }
+        }
+    }
+
+    /// <inheritdoc/>
+    public long LocalSize => flat.Count;
+
+    /// <summary>The parameters that products are taken at, shape (n_s): the snapshot of the last <see cref="Begin"/>.</summary>
+    public Tensor Snapshot => flat.Values;
+
+    /// <summary>Fixes parameters and batch, and builds the graphs where they are kept.</summary>
+    /// <param name="training">The stage that is being trained; copied.</param>
+    /// <param name="curvatureBatch">The samples, which must stay as they are until <see cref="End"/>.</param>
+    /// <exception cref="CurvatureException">A stage's forward or backward failed.</exception>
+    public void Begin(FlatParameters training, CurvatureBatch curvatureBatch)
+    {
+        if (training.Count != flat.Count || training.Buffers.Count != flat.Buffers.Count)
+        {
+            throw new ArgumentException(
+                $"The training stage has {training.Count} parameters and {training.Buffers.Count} buffers, its twin {flat.Count} and {flat.Buffers.Count}.",
+                nameof(training));
+        }
+
+        End();
+        using (no_grad())
+        {
+            flat.Values.copy_(training.Values);
+            for (int i = 0; i < flat.Buffers.Count; i++)
+            {
+                flat.Buffers[i].Buffer.copy_(training.Buffers[i].Buffer);
+            }
+        }
+
+        batch = curvatureBatch.Keep();
+        if (settings.RetainGraphs)
+        {
+            Build();
+        }
+    }
+
+    /// <summary>Multiplies the matrix, at the snapshot and over the batch, with a vector.</summary>
+    /// <param name="direction">This stage's shard of the vector, shape (n_s).</param>
+    /// <param name="product">Overwritten with this stage's shard of the product, shape (n_s).</param>
+    /// <exception cref="InvalidOperationException">There is no batch: <see cref="Begin"/> comes first.</exception>
+    /// <exception cref="CurvatureException">A sweep failed.</exception>
+    public void Multiply(Tensor direction, Tensor product)
+    {
+        CurvatureBatch current = batch ?? throw new InvalidOperationException("Products need parameters and a batch: call Begin first.");
+        if (graphs.Length == 0)
+        {
+            Build();
+        }
+
+        using (DisposeScope scope = NewDisposeScope())
+        {
+            using IDisposable grad = enable_grad();
+            Tensor[] views = [.. flat.Segments.Select(segment => View(direction, segment))];
+            flat.Gradients.fill_(0);
+            for (int i = 0; i < leaves.Length; i++)
+            {
+                leaves[i].grad = products[i];
+            }
+
+            // The last stage turns each micro-batch round as it comes, so that the stages below are busy with others.
+            if (outgoing is not null)
+            {
+                ForEach("upward sweep", i => Send(graphs[i].Up(views, Receive(graphs[i].IncomingCount, -1)), +1));
+            }
+
+            ForEach("downward sweep", i =>
+            {
+                StageGraph graph = graphs[i];
+                Tensor[] adjoints = outgoing is null ? TurnRound(graph, views) : Receive(graph.OutgoingCount, +1);
+                Send(graph.Down(leaves, views, adjoints), -1);
+            });
+            foreach (Tensor leaf in leaves)
+            {
+                leaf.grad = null;
+            }
+        }
+
+        using (no_grad())
+        {
+            product.copy_(flat.Gradients);
+        }
+
+        current.Replicas?.AllReduce(product);
+        if (!settings.RetainGraphs)
+        {
+            ReleaseGraphs();
+        }
+    }
+
+    /// <summary>Lets go of graphs and batch.</summary>
+    public void End()
+    {
+        ReleaseGraphs();
+        batch?.Release();
+        batch = null;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        End();
+        seedings.ForEach(seeding => seeding.Dispose());
+        Array.ForEach(products, view => view.Dispose());
+        twin.Dispose();
+        flat.Dispose();
+    }
+
+    private void Build()
+    {
+        CurvatureBatch current = batch!;
+        using IDisposable grad = enable_grad();
+        using MathAttention attention = new();
+        graphs = [.. current.Sizes.Select(_ => new StageGraph(incoming, outgoing, settings.Matrix))];
+        ForEach("forward", i =>
+        {
+            StageGraph graph = graphs[i];
+            if (incoming is not null)
+            {
+                graph.SetInputs([.. incoming.Values.Select(_ => pipeline!.Receive(twin.Index - 1))]);
+            }
+
+            double weight = (double)current.Sizes[i] / current.TotalSamples;
+            context.Position.MoveTo(current.Step, current.FirstMicroBatch + i);
+            graph.Forward(
+                twin,
+                incoming is null ? current.MicroBatch(current.Samples.Inputs, i) : null,
+                outgoing is null ? results => loss(results, current.MicroBatch(current.Samples.Targets, i)).mul(weight) : null);
+            if (outgoing is not null)
+            {
+                Send(graph.Outputs.Select(output => output.detach()), +1);
+            }
+        });
+        ForEach("backward", i =>
+        {
+            StageGraph graph = graphs[i];
+            if (outgoing is not null)
+            {
+                graph.SetCotangents([.. graph.Outputs.Select((output, value) =>
+                    StageGraph.Travels(outgoing, value, output) ? pipeline!.Receive(twin.Index + 1) : null)]);
+            }
+
+            Send(graph.Backward(leaves), -1);
+        });
+    }
+
+    private Tensor[] TurnRound(StageGraph graph, Tensor[] views)
+    {
+        Tensor[] tangents = graph.Up(views, Receive(graph.IncomingCount, -1));
+        return settings.Matrix == CurvatureMatrix.Hessian ? [] : graph.MultiplyLoss(tangents);
+    }
+
+    private Tensor[] Receive(int count, int neighbour) =>
+        [.. Enumerable.Range(0, count).Select(_ => pipeline!.Receive(twin.Index + neighbour))];
+
+    private void Send(IEnumerable<Tensor> tensors, int neighbour)
+    {
+        foreach (Tensor tensor in tensors)
+        {
+            pipeline!.Send(tensor, twin.Index + neighbour);
+        }
+    }
+
+    private void ForEach(string sweep, Action<int> action)
+    {
+        for (int i = 0; i < batch!.Sizes.Count; i++)
+        {
+            try
+            {
+                using DisposeScope scope = NewDisposeScope();
+                action(i);
+            }
+            catch (Exception e)
+            {
+                DropoutSeeding.ReleaseAfterFailure();
+                throw new CurvatureException(twin.Index, i, sweep, e);
+            }
+        }
+    }
+
+    private void ReleaseGraphs()
+    {
+        Array.ForEach(graphs, graph => graph.Dispose());
+        graphs = [];
+    }
+
+    private static Tensor View(Tensor vector, FlatSegment segment) =>
+        vector.narrow(0, segment.Offset, segment.Length).view([.. segment.Shape]);
+}

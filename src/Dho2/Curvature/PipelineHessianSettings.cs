@@ -1,0 +1,30 @@
+namespace Dho2.Curvature;
+
+/// <summary>Which matrix describes the curvature of the loss.</summary>
+public enum CurvatureMatrix
+{
+    /// <summary>The Hessian itself, which may be indefinite.</summary>
+    Hessian,
+
+    /// <summary>
+    /// The generalised Gauss-Newton matrix (Schraudolph 2002): the loss's own Hessian between two linearisations of the
+    /// network; positive semidefinite where the loss is convex in the network's results.
+    /// </summary>
+    GaussNewton,
+}
+
+/// <summary>How <see cref="PipelineHessian"/> computes its products.</summary>
+public sealed record PipelineHessianSettings
+{
+    /// <summary>The matrix.</summary>
+    public CurvatureMatrix Matrix { get; init; } = CurvatureMatrix.Hessian;
+
+    /// <summary>
+    /// Whether the graphs of all micro-batches are kept over all products of an estimate; if not, they are built anew for
+    /// every product, which takes less memory and about half as long again.
+    /// </summary>
+    public bool RetainGraphs { get; init; } = true;
+
+    /// <summary>Whether layers behave as in training: batch statistics, dropout.</summary>
+    public bool TrainingMode { get; init; } = true;
+}
