@@ -3,10 +3,11 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
 using Dho2;
+using Dho2.Curvature;
 using Dho2.Planning;
 using Spectre.Console;
 
-namespace Mnist;
+namespace MnistSample;
 
 /// <summary>Shows a plan and a run: live in a terminal, as plain lines elsewhere.</summary>
 internal sealed class Display(IAnsiConsole console)
@@ -47,7 +48,7 @@ internal sealed class Display(IAnsiConsole console)
     public T Follow<T>(Trainer trainer, Func<T> work)
     {
         trainer.CurvatureRefreshed += refreshed => console.MarkupLineInterpolated(CultureInfo.InvariantCulture,
-            $"curvature before step {refreshed.Step}: largest eigenvalues {Largest(refreshed)} ({refreshed.Products} products, {refreshed.Duration.TotalSeconds:0.0} s)");
+            $"curvature before step {refreshed.Step}: largest eigenvalues {Largest(refreshed.Estimate)} ({refreshed.Estimate.Products} products, {refreshed.Estimate.Duration.TotalSeconds:0.0} s)");
         trainer.EpochCompleted += epoch => console.MarkupLineInterpolated(CultureInfo.InvariantCulture,
             $"epoch {epoch.Epoch}: training loss {epoch.TrainingLoss:0.0000}, test loss {epoch.Test?.Loss:0.0000}, test accuracy {epoch.Test?.Accuracy:0.0000}, {epoch.Elapsed.TotalSeconds:0.0} s");
         return live ? FollowLive(trainer, work) : FollowLines(trainer, work);
@@ -63,9 +64,8 @@ internal sealed class Display(IAnsiConsole console)
                 trainer.StepCompleted += step =>
                 {
                     task.MaxValue = step.TotalSteps;
-                    task.Value = step.Step;
-                    task.Description = string.Create(CultureInfo.InvariantCulture,
-                        $"epoch {step.Epoch}, step {step.Step}/{step.TotalSteps}, loss {step.Loss:0.0000}, {Rate(step):0} samples/s");
+                    task.Value = step.Result.Step;
+                    task.Description = Describe(step);
                 };
                 return work();
             });
@@ -74,19 +74,19 @@ internal sealed class Display(IAnsiConsole console)
     {
         trainer.StepCompleted += step =>
         {
-            if (step.Step % StepsBetweenLines == 0)
+            if (step.Result.Step % StepsBetweenLines == 0)
             {
-                console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"step {step.Step}/{step.TotalSteps}: loss {step.Loss:0.0000}, {Rate(step):0} samples/s"));
+                console.WriteLine(Describe(step));
             }
         };
         return work();
     }
 
-    private static double Rate(StepCompleted step) => step.Step * step.Samples / step.Elapsed.TotalSeconds;
+    private static string Describe(StepCompleted step) => string.Create(CultureInfo.InvariantCulture,
+        $"epoch {step.Epoch}, step {step.Result.Step}/{step.TotalSteps}: loss {step.Result.Loss:0.0000}, {step.SamplesPerSecond:0} samples/s");
 
-    private static string Largest(CurvatureRefreshed refreshed) =>
-        string.Join(" ", refreshed.Eigenvalues.Reverse().Take(5).Select(value => value.ToString("0.00", CultureInfo.InvariantCulture)));
+    private static string Largest(CurvatureEstimate estimate) =>
+        string.Join(" ", estimate.Eigenvalues.Reverse().Take(5).Select(value => value.ToString("0.00", CultureInfo.InvariantCulture)));
 
     private static string Describe(CutValue value) =>
         value.Type is { } type ? $"{value.Name} ({string.Join(", ", type.Shape)})" : value.Name;

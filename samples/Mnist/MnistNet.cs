@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 using static TorchSharp.torch.nn.functional;
 
-namespace Mnist;
+namespace MnistSample;
 
 /// <summary>A small convolutional network for 28 x 28 grey images, split into convolutions and classifier.</summary>
 [Pipeline(MicroBatches = 4, Schedule = Schedule.OneForwardOneBackward, Base = BaseKind.HeavyBall)]

@@ -3,7 +3,7 @@ using System.Collections.Generic;
 using System.Globalization;
 using Dho2;
 
-namespace Mnist;
+namespace MnistSample;
 
 /// <summary>The command line of the sample.</summary>
 internal sealed record Options

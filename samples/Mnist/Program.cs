@@ -2,12 +2,12 @@ using System;
 using System.Diagnostics;
 using System.IO;
 using Dho2;
-using Dho2.Communication;
 using Dho2.Data;
+using Dho2.Pipelines;
 using Dho2.Planning;
 using Spectre.Console;
 
-namespace Mnist;
+namespace MnistSample;
 
 /// <summary>Trains <see cref="MnistNet"/>, split over two stages, on MNIST.</summary>
 internal static class Program
@@ -35,7 +35,7 @@ internal static class Program
             Train(options);
             return 0;
         }
-        catch (Exception error) when (error is IOException or InvalidDataException or ArgumentException or CommunicationException)
+        catch (Exception error) when (error is IOException or InvalidDataException or ArgumentException or TrainingDivergedException or PipelineException)
         {
             return Refuse(error.Message);
         }
@@ -45,8 +45,8 @@ internal static class Program
     {
         Stopwatch clock = Stopwatch.StartNew();
         string folder = options.Data ?? Path.Combine(AppContext.BaseDirectory, "mnist");
-        using TensorDataset train = Mnist.Load(folder, train: true);
-        using TensorDataset test = Mnist.Load(folder, train: false);
+        using TensorDataset train = AsDataset(Mnist.LoadTraining(folder, Mnist.Mean, Mnist.Deviation));
+        using TensorDataset test = AsDataset(Mnist.LoadTest(folder, Mnist.Mean, Mnist.Deviation));
 
         using World world = World.Join();
         using Trainer trainer = MnistNet.CreateTrainer(world, new TrainingOptions
@@ -69,6 +69,14 @@ internal static class Program
 
         Console.WriteLine(FormattableString.Invariant(
             $"result: test_accuracy={result.Accuracy:0.0000} test_loss={result.Loss:0.0000} seconds={clock.Elapsed.TotalSeconds:0.0} stages={trainer.Plan.Stages.Count}"));
+    }
+
+    private static TensorDataset AsDataset(LabelledImages images)
+    {
+        using (images)
+        {
+            return new TensorDataset(images.Images, images.Labels);
+        }
     }
 
     private static int Refuse(params string[] lines)

@@ -1,31 +1,30 @@
 using System;
 using System.Collections.Generic;
+using Dho2.Curvature;
 
 namespace Dho2;
 
 /// <summary>What one training step did; the same on every rank.</summary>
 /// <param name="Step">The step, counted from 1 over the whole run.</param>
-/// <param name="TotalSteps">Steps of the whole run.</param>
-/// <param name="Epoch">The epoch, counted from 1.</param>
 /// <param name="Loss">The mean loss over the step's samples, before the update.</param>
+/// <param name="GradientNorm">The Euclidean norm of the whole model's gradient, before clipping.</param>
+/// <param name="LearningRate">The base optimizer's rate.</param>
 /// <param name="Samples">Samples in the step, over all replicas.</param>
+public sealed record StepResult(long Step, double Loss, double GradientNorm, double LearningRate, int Samples);
+
+/// <summary>Reports a training step of <c>Fit</c>.</summary>
+/// <param name="Result">What the step did.</param>
+/// <param name="TotalSteps">The last step of this <c>Fit</c>, counted like <see cref="StepResult.Step"/>.</param>
+/// <param name="Epoch">The epoch, counted from 1.</param>
+/// <param name="SamplesPerSecond">The mean rate since <c>Fit</c> began, all work included.</param>
 /// <param name="Elapsed">Time since <c>Fit</c> began.</param>
-public sealed record StepCompleted(long Step, long TotalSteps, int Epoch, double Loss, int Samples, TimeSpan Elapsed);
+public sealed record StepCompleted(StepResult Result, long TotalSteps, int Epoch, double SamplesPerSecond, TimeSpan Elapsed);
 
 /// <summary>What a curvature estimate found.</summary>
 /// <param name="Step">The step before which it took force, counted from 1.</param>
-/// <param name="Eigenvalues">Kept eigenvalues, the smallest first (ascending), then the largest (ascending).</param>
-/// <param name="ResidualBounds">The bound on each pair's residual norm, in the same order.</param>
-/// <param name="Products">Hessian-vector products used.</param>
-/// <param name="Duration">Time it took.</param>
-/// <param name="Kept">Whether an earlier estimate was kept, because it still held or because this one failed.</param>
-public sealed record CurvatureRefreshed(
-    long Step,
-    IReadOnlyList<double> Eigenvalues,
-    IReadOnlyList<double> ResidualBounds,
-    int Products,
-    TimeSpan Duration,
-    bool Kept);
+/// <param name="Stage">The stage whose diagonal block was estimated; null for the Hessian of the whole model.</param>
+/// <param name="Estimate">Outcome, eigenvalues, residual bounds, products and time.</param>
+public sealed record CurvatureRefreshed(long Step, int? Stage, CurvatureEstimate Estimate);
 
 /// <summary>What one pass over the training data came to.</summary>
 /// <param name="Epoch">The epoch, counted from 1.</param>
@@ -37,7 +36,8 @@ public sealed record EpochCompleted(int Epoch, double TrainingLoss, Evaluation? 
 /// <summary>Loss and accuracy over a data set; the same on every rank.</summary>
 /// <param name="Loss">The mean loss over the samples.</param>
 /// <param name="Accuracy">
-/// The share of samples whose largest output is at the label's index; null where the target is no class label.
+/// The share of samples whose largest output is at the label's index; null where results are not (samples, classes) or
+/// targets are not one class label each.
 /// </param>
 /// <param name="Samples">Samples evaluated.</param>
 public sealed record Evaluation(double Loss, double? Accuracy, long Samples);

@@ -1,4 +1,6 @@
 using System;
+using Dho2.Curvature;
+using Dho2.Optimizers;
 using Dho2.Planning;
 
 namespace Dho2;
@@ -14,15 +16,17 @@ public enum OptimizerKind
 }
 
 /// <summary>
-/// The numbers of one training run. A property that is null takes the attributes' value; one that is given overrides it,
-/// and the run is planned anew with it.
+/// The numbers of one training run. What the attributes state as well is in <see cref="Overrides"/>: a run with overrides is
+/// planned anew with them.
 /// </summary>
 public sealed record TrainingOptions
 {
     private readonly double learningRate = 0.05;
     private readonly int epochs = 1;
     private readonly double gradientClip;
-    private readonly double weightDecay;
+    private readonly double l2Penalty;
+    private readonly double decoupledWeightDecay;
+    private readonly int threadsPerRank;
 
     /// <summary>The base optimizer's rate; above 0.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Not a finite number above 0.</exception>
@@ -46,30 +50,58 @@ public sealed record TrainingOptions
     /// <summary>The optimizer.</summary>
     public OptimizerKind Optimizer { get; init; } = OptimizerKind.Hybrid;
 
-    /// <summary>The largest Euclidean norm of the whole model's gradient; 0 means no clipping.</summary>
+    /// <summary>The largest Euclidean norm of the whole model's gradient, which is scaled down to it; 0 means no clipping.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative or not finite.</exception>
     public double GradientClip
     {
         get => gradientClip;
-        init => gradientClip = double.IsFinite(value) && value >= 0 ? value : throw OutOfRange(nameof(GradientClip), value, "a finite number, at least 0");
+        init => gradientClip = AtLeastZero(nameof(GradientClip), value);
     }
 
-    /// <summary>The weight of the L2 penalty, which gradient and Hessian both see; 0 means none.</summary>
+    /// <summary>The weight of an L2 penalty, half the squared norm of the parameters, that gradient and Hessian both see; 0 means none.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Negative or not finite.</exception>
-    public double WeightDecay
+    public double L2Penalty
     {
-        get => weightDecay;
-        init => weightDecay = double.IsFinite(value) && value >= 0 ? value : throw OutOfRange(nameof(WeightDecay), value, "a finite number, at least 0");
+        get => l2Penalty;
+        init => l2Penalty = AtLeastZero(nameof(L2Penalty), value);
     }
 
-    /// <summary>The element type of parameters and activations: float32 or float64.</summary>
-    public DType DType { get; init; } = DType.Float32;
+    /// <summary>Weight decay outside the loss (Loshchilov and Hutter 2019), of the base part; 0 means none.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">Negative or not finite.</exception>
+    public double DecoupledWeightDecay
+    {
+        get => decoupledWeightDecay;
+        init => decoupledWeightDecay = AtLeastZero(nameof(DecoupledWeightDecay), value);
+    }
 
     /// <summary>What replaces the attributes' numbers; null leaves all of them.</summary>
     public PlanOverrides? Overrides { get; init; }
 
-    /// <summary>Threads that torch may use inside each rank; 0 divides the machine's processors by the local ranks.</summary>
-    public int ThreadsPerRank { get; init; }
+    /// <summary>
+    /// How eigenpairs are estimated: tolerance, order, certificate, type of the basis. Ranks, penalty and seed are taken
+    /// from the plan and from these options.
+    /// </summary>
+    public LanczosSettings Estimation { get; init; } = new();
+
+    /// <summary>
+    /// What else there is to set about the update: decays, floor, momentum of the Newton part, type of the eigenvectors. Base,
+    /// rates, clipping, weight decay, scope and seed are taken from the plan and from these options.
+    /// </summary>
+    public HybridSettings Update { get; init; } = new();
+
+    /// <summary>
+    /// Native threads that each rank may use within an operation; 0 divides the processors by this process's ranks. The
+    /// last bits of results depend on it.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Negative.</exception>
+    public int ThreadsPerRank
+    {
+        get => threadsPerRank;
+        init => threadsPerRank = value >= 0 ? value : throw OutOfRange(nameof(ThreadsPerRank), value, "at least 0");
+    }
+
+    private static double AtLeastZero(string name, double value) =>
+        double.IsFinite(value) && value >= 0 ? value : throw OutOfRange(name, value, "a finite number, at least 0");
 
     private static ArgumentOutOfRangeException OutOfRange(string name, object value, string expected) =>
         new(name, value, $"{name} must be {expected}.");

@@ -164,8 +164,13 @@ internal sealed class InProcessGroup
             string missing = peer >= 0
                 ? $"rank {worldRanks[peer]}"
                 : string.Join(", ", Enumerable.Range(0, Size).Where(r => Volatile.Read(ref meetings[r]) < meeting).Select(r => $"rank {worldRanks[r]}"));
-            failure.Raise(new CommunicationException(
-                $"Rank {worldRanks[rank]} waited {seconds} s in {kind} for {missing}, which did not come within the timeout of {Timeout.TotalSeconds.ToString("0.###", CultureInfo.InvariantCulture)} s."));
+            var timeout = new CommunicationException(
+                $"Rank {worldRanks[rank]} waited {seconds} s in {kind} for {missing}, which did not come within the timeout of {Timeout.TotalSeconds.ToString("0.###", CultureInfo.InvariantCulture)} s.");
+            failure.Raise(timeout);
+            if (failure.Cause == timeout)
+            {
+                throw timeout;
+            }
         }
 
         ThrowIfFailed(rank, $"{kind}, after waiting {seconds} s");

@@ -1,0 +1,117 @@
+using System;
+using System.Collections.Concurrent;
+using System.Collections.Generic;
+using System.Linq;
+using System.Runtime.ExceptionServices;
+using System.Threading;
+using Dho2.Communication;
+using TorchSharp;
+
+namespace Dho2;
+
+/// <summary>
+/// The threads of this process's ranks. They live as long as the trainer: native libraries keep buffers and thread pools
+/// for each thread that calls them.
+/// </summary>
+internal sealed class RankThreads : IDisposable
+{
+    private readonly IReadOnlyList<ICommunicator> ranks;
+    private readonly BlockingCollection<Action>[] work;
+    private readonly Thread[] threads;
+    private Exception? failure;
+
+    /// <summary>Starts one thread for each rank.</summary>
+    /// <param name="ranks">The communicators of this process's ranks; they stay the caller's.</param>
+    /// <param name="nativeThreads">Native threads that each rank may use within an operation.</param>
+    public RankThreads(IReadOnlyList<ICommunicator> ranks, int nativeThreads)
+    {
+        this.ranks = ranks;
+        work = [.. ranks.Select(_ => new BlockingCollection<Action>())];
+        threads =
+        [
+            .. ranks.Select((rank, i) => new Thread(() =>
+            {
+                foreach (Action action in work[i].GetConsumingEnumerable())
+                {
+                    action();
+                }
+            })
+            {
+                IsBackground = true,
+                Name = $"Dho2 rank {rank.Rank}",
+            }),
+        ];
+        Array.ForEach(threads, thread => thread.Start());
+
+        // The setting is a thread's own, but also what new threads start from: this thread's is put back afterwards.
+        int before = torch.get_num_threads();
+        Run(_ => torch.set_num_threads(nativeThreads));
+        torch.set_num_threads(before);
+    }
+
+    /// <summary>Runs the work on every rank, with the index of its communicator, and waits for all of them.</summary>
+    /// <exception cref="InvalidOperationException">An earlier call failed, or this is one of the ranks' own threads.</exception>
+    /// <remarks>Where ranks fail, rethrows the failure that ended the others.</remarks>
+    public void Run(Action<int> action)
+    {
+        if (failure is not null)
+        {
+            throw new InvalidOperationException($"The run has ended with a failure before: {failure.Message}", failure);
+        }
+
+        if (threads.Contains(Thread.CurrentThread))
+        {
+            throw new InvalidOperationException("A rank cannot start work on all ranks; in an event handler, leave it to the thread that started the run.");
+        }
+
+        var failures = new ConcurrentQueue<Exception>();
+        using var done = new CountdownEvent(ranks.Count);
+        for (int i = 0; i < ranks.Count; i++)
+        {
+            int rank = i;
+            work[i].Add(() =>
+            {
+                try
+                {
+                    action(rank);
+                }
+                catch (Exception e)
+                {
+                    failures.Enqueue(e);
+                    ranks[rank].Abort(e);
+                }
+                finally
+                {
+                    done.Signal();
+                }
+            });
+        }
+
+        done.Wait();
+        failure = failures.FirstOrDefault(e => !WasEndedByAnother(e)) ?? failures.FirstOrDefault();
+        if (failure is not null)
+        {
+            ExceptionDispatchInfo.Throw(failure);
+        }
+    }
+
+    public void Dispose()
+    {
+        Array.ForEach(work, queue => queue.CompleteAdding());
+        Array.ForEach(threads, thread => thread.Join());
+        Array.ForEach(work, queue => queue.Dispose());
+    }
+
+    private static bool WasEndedByAnother(Exception e)
+    {
+        for (Exception? link = e; link is not null; link = link.InnerException)
+        {
+            if (link is CommunicationException { InnerException: not null })
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+}

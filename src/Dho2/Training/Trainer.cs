@@ -1,0 +1,175 @@
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Linq;
+using Dho2.Communication;
+using Dho2.Data;
+using Dho2.Pipelines;
+using Dho2.Planning;
+using TorchSharp;
+
+namespace Dho2;
+
+/// <summary>
+/// Trains a partitioned model over the ranks of a world: plans the run, builds each rank's stage on the rank's own thread,
+/// and drives the ranks that live in this process.
+/// </summary>
+/// <remarks>
+/// Events are raised on the thread of rank 0, between its instructions: handlers should be quick, and must not call the
+/// trainer. An exception in a handler ends the run.
+/// </remarks>
+public sealed class Trainer : IDisposable
+{
+    private readonly TrainingSetup setup;
+    private readonly RankThreads threads;
+    private readonly TrainingRank[] ranks;
+
+    /// <summary>Plans a run and builds the stages of this process's ranks.</summary>
+    /// <param name="definition">What the generator made of the model's class.</param>
+    /// <param name="world">The world; the run takes as many of its ranks as there are stages times replicas.</param>
+    /// <param name="options">The numbers; null for the defaults and the attributes'.</param>
+    /// <exception cref="ArgumentException">The plan has errors; the message names them.</exception>
+    /// <exception cref="InvalidOperationException">The ranks do not agree on the plan.</exception>
+    public Trainer(PipelineDefinition definition, World world, TrainingOptions? options = null)
+    {
+        setup = new TrainingSetup(definition, options ?? new TrainingOptions());
+        IReadOnlyList<ICommunicator> communicators = world.Open(setup.Stages * setup.Replicas);
+        ThreadsPerRank = Options.ThreadsPerRank > 0
+            ? Options.ThreadsPerRank
+            : Math.Max(1, Environment.ProcessorCount / communicators.Count);
+        threads = new RankThreads(communicators, ThreadsPerRank);
+        ranks = new TrainingRank[communicators.Count];
+        try
+        {
+            threads.Run(i => ranks[i] = new TrainingRank(setup, communicators[i]));
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Raised after every training step of <see cref="Fit"/>.</summary>
+    public event Action<StepCompleted>? StepCompleted;
+
+    /// <summary>Raised after every epoch of <see cref="Fit"/>.</summary>
+    public event Action<EpochCompleted>? EpochCompleted;
+
+    /// <summary>The plan that is executed.</summary>
+    public Plan Plan => setup.Plan;
+
+    /// <summary>The description that it was made from.</summary>
+    public ModelDescription Description => setup.Description;
+
+    /// <summary>The options.</summary>
+    public TrainingOptions Options => setup.Options;
+
+    /// <summary>Native threads that each rank uses within an operation: the options', or what follows from the processors.</summary>
+    public int ThreadsPerRank { get; }
+
+    /// <summary>Training steps done so far.</summary>
+    public long Steps => ranks[0].Steps;
+
+    /// <summary>Trains for the options' number of epochs, and evaluates after each.</summary>
+    /// <param name="train">The training data.</param>
+    /// <param name="test">The test data; null for none.</param>
+    /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
+    /// <exception cref="PipelineException">A rank failed; it names rank, stage, micro-batch and instruction.</exception>
+    public void Fit(IDataset train, IDataset? test = null)
+    {
+        long start = Stopwatch.GetTimestamp();
+        threads.Run(i => FitRank(ranks[i], train, test, start));
+    }
+
+    /// <summary>Computes loss and accuracy over a data set, outside training.</summary>
+    /// <param name="data">The data; only the stages that need inputs or targets read them.</param>
+    /// <exception cref="PipelineException">A rank failed; it names rank, stage, micro-batch and instruction.</exception>
+    public Evaluation Evaluate(IDataset data)
+    {
+        var results = new Evaluation[ranks.Length];
+        threads.Run(i => results[i] = ranks[i].Evaluate(data));
+        return results[0];
+    }
+
+    /// <summary>Trains on one batch.</summary>
+    /// <param name="batch">The samples of all replicas, dealt out to them in equal runs; stays the caller's.</param>
+    /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
+    /// <exception cref="PipelineException">A rank failed; it names rank, stage, micro-batch and instruction.</exception>
+    public StepResult TrainStep(Batch batch)
+    {
+        int[] shares = [.. MicroBatches.Split(batch.Samples, setup.Replicas)];
+        var results = new StepResult[ranks.Length];
+        threads.Run(i =>
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            int replica = ranks[i].Replica;
+            Batch share = replica < shares.Length
+                ? batch.Narrow(shares[..replica].Sum(), shares[replica])
+                : new Batch([], [], 0);
+            results[i] = ranks[i].Step(share, batch.Samples);
+        });
+        return results[0];
+    }
+
+    /// <summary>Copies the first replica's parameters and buffers into a module with the same names, such as the unsplit model.</summary>
+    /// <param name="model">The module; overwritten.</param>
+    /// <exception cref="ArgumentException">A name or shape of the stages is not in the module.</exception>
+    public void CopyTo(torch.nn.Module model)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        using IDisposable noGrad = torch.no_grad();
+        Dictionary<string, torch.Tensor> state = model.state_dict();
+        foreach (FlatParameters flat in ranks.Where(rank => rank.Replica == 0).Select(rank => rank.Flat))
+        {
+            foreach ((string name, torch.Tensor value) in flat.Segments.Zip(flat.Parameters, (s, p) => (s.Name, (torch.Tensor)p)).Concat(flat.Buffers))
+            {
+                if (!state.TryGetValue(name, out torch.Tensor? target) || !target.shape.SequenceEqual(value.shape))
+                {
+                    throw new ArgumentException($"The module has no '{name}' of shape ({string.Join(", ", value.shape)}).", nameof(model));
+                }
+
+                target.copy_(value);
+            }
+        }
+    }
+
+    /// <summary>Ends the ranks of this process and releases their memory.</summary>
+    public void Dispose()
+    {
+        threads.Dispose();
+        foreach (TrainingRank? rank in ranks)
+        {
+            rank?.Dispose();
+        }
+    }
+
+    private void FitRank(TrainingRank rank, IDataset train, IDataset? test, long start)
+    {
+        var sampler = new EpochSampler(train.Count, Plan.Options.Batch, setup.Replicas, Options.Seed);
+        long totalSteps = rank.Steps + (sampler.StepsPerEpoch * Options.Epochs);
+        long samples = 0;
+        for (int i = 0; i < Options.Epochs; i++)
+        {
+            double lossSum = 0;
+            foreach (long[][] dealt in sampler.Shuffled(++rank.Epochs))
+            {
+                using DisposeScope scope = torch.NewDisposeScope();
+                StepResult result = rank.Step(rank.Read(train, dealt[rank.Replica]), dealt.Sum(share => share.Length));
+                lossSum += result.Loss * result.Samples;
+                samples += result.Samples;
+                if (rank.IsLeader)
+                {
+                    TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
+                    StepCompleted?.Invoke(new(result, totalSteps, rank.Epochs, samples / elapsed.TotalSeconds, elapsed));
+                }
+            }
+
+            Evaluation? evaluation = test is null ? null : rank.Evaluate(test);
+            if (rank.IsLeader)
+            {
+                EpochCompleted?.Invoke(new(rank.Epochs, lossSum / train.Count, evaluation, Stopwatch.GetElapsedTime(start)));
+            }
+        }
+    }
+}

@@ -1,0 +1,230 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Dho2.Admm;
+using Dho2.Communication;
+using Dho2.Curvature;
+using Dho2.Data;
+using Dho2.Optimizers;
+using Dho2.Pipelines;
+using Dho2.Planning;
+using TorchSharp;
+
+namespace Dho2;
+
+/// <summary>
+/// One rank of a run: one stage of one replica, with its parameters, optimizer and connections. Ranks are numbered replica
+/// by replica, stages within. All its methods run on the rank's own thread, on all ranks in step.
+/// </summary>
+internal sealed class TrainingRank : IDisposable
+{
+    private readonly TrainingSetup setup;
+    private readonly ICommunicator world;
+    private readonly ICommunicator pipeline;
+    private readonly ICommunicator replicas;
+    private readonly IPipelineStage stage;
+    private readonly PipelineExecutor executor;
+    private readonly FlatParameters flat;
+    private readonly HybridOptimizer optimizer;
+    private readonly AdmmUpdate? admm;
+
+    /// <summary>Builds the rank's stage. All ranks of the world do so in step.</summary>
+    /// <exception cref="InvalidOperationException">The ranks have different plans, or the stage is not what its plan says.</exception>
+    public TrainingRank(TrainingSetup setup, ICommunicator world)
+    {
+        this.setup = setup;
+        this.world = world;
+        ComparePlans();
+        Replica = world.Rank / setup.Stages;
+        Stage = world.Rank % setup.Stages;
+        pipeline = world.Split(Replica, Stage);
+        replicas = world.Split(Stage, Replica);
+
+        var context = new StageContext(setup.Options.Seed) { DType = setup.DType };
+        stage = setup.Definition.Stages[Stage](context);
+        flat = new FlatParameters(stage.Layers, context.DType, context.Device);
+        CompareParameters();
+        executor = new PipelineExecutor(stage, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss) { WorldRank = world.Rank };
+
+        ParameterSegment[] segments = [.. flat.Segments.Select(s => new ParameterSegment(s.Name, s.Offset, s.Length))];
+        var model = new ShardedSpace(segments, pipeline, setup.DType);
+        bool blocks = setup.Curvature?.Scope == CurvatureScope.Stage;
+        optimizer = new HybridOptimizer(blocks ? new ShardedSpace(segments, null, setup.DType) : model, setup.HybridSettings, model);
+        admm = setup.Admm is { } rule ? CreateAdmm(rule) : null;
+    }
+
+    /// <summary>The replica, counted from 0.</summary>
+    public int Replica { get; }
+
+    /// <summary>The stage, counted from 0.</summary>
+    public int Stage { get; }
+
+    /// <summary>Whether this rank reports for all.</summary>
+    public bool IsLeader => world.Rank == 0;
+
+    /// <summary>Steps done so far.</summary>
+    public long Steps { get; private set; }
+
+    /// <summary>Passes over the training data begun so far.</summary>
+    public int Epochs { get; set; }
+
+    /// <summary>The parameters, their gradients and the buffers of the rank's stage.</summary>
+    public FlatParameters Flat => flat;
+
+    /// <summary>Reads what this rank's stage needs of some samples; the tensors belong to the current scope.</summary>
+    public Batch Read(IDataset data, long[] indices) => new(
+        executor.IsFirst && indices.Length > 0 ? data.Inputs(indices) : [],
+        executor.IsLast && indices.Length > 0 ? data.Targets(indices) : [],
+        indices.Length);
+
+    /// <summary>Trains on one batch.</summary>
+    /// <param name="batch">This replica's samples; may be empty where a last batch does not reach round.</param>
+    /// <param name="samples">Samples of all replicas.</param>
+    /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
+    public StepResult Step(Batch batch, int samples)
+    {
+        bool local = admm is { AveragesGradients: false };
+        int[] sizes = MicroBatchesOf(batch.Samples);
+        double share = (double)batch.Samples / samples;
+        flat.Gradients.zero_();
+        double loss = executor.Train(
+            setup.Instructions(Stage, sizes.Length),
+            batch,
+            sizes,
+            Steps,
+            local ? batch.Samples : samples,
+            Replica * setup.Plan.MicroBatches.Count);
+        if (setup.Replicas > 1 && !local)
+        {
+            replicas.AllReduce(flat.Gradients);
+        }
+
+        // Local losses and gradients are means over the replica's own samples.
+        double norm = optimizer.ClipGradient(flat.Gradients);
+        Span<double> sums = [local ? share * loss : loss, executor.IsLast ? share * norm : 0];
+        world.AllReduce(sums);
+        RequireFinite("loss", sums[0]);
+        RequireFinite("norm of the gradient", sums[1]);
+
+        if (admm is not null)
+        {
+            using IDisposable noGrad = torch.no_grad();
+            admm.AddLocalTerm(flat.Gradients, flat.Values);
+        }
+
+        optimizer.Step(flat.Values, flat.Gradients);
+        Steps++;
+        if (admm is not null && Steps % admm.Period == 0)
+        {
+            EndPeriod(admm);
+        }
+
+        return new StepResult(Steps, sums[0], sums[1], optimizer.LearningRate, samples);
+    }
+
+    /// <summary>Adds up loss and hits over a data set, dealt out over the replicas.</summary>
+    public Evaluation Evaluate(IDataset data)
+    {
+        using DisposeScope outer = torch.NewDisposeScope();
+        using IDisposable noGrad = torch.no_grad();
+        torch.Tensor? local = null;
+        if (admm is ConsensusUpdate consensus)
+        {
+            // Between two rounds a replica stands elsewhere than what all have agreed on.
+            local = flat.Values.clone();
+            flat.Values.copy_(consensus.Consensus);
+        }
+
+        var sums = new EvaluationSums();
+        var sampler = new EpochSampler(data.Count, setup.Plan.Options.Batch, setup.Replicas, seed: 0);
+        foreach (long[][] dealt in sampler.InOrder())
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            Batch batch = Read(data, dealt[Replica]);
+            executor.Evaluate(batch, MicroBatchesOf(batch.Samples), sums.Add);
+
+            // Keeps the first stage from running far ahead: what it sends waits in memory.
+            pipeline.Barrier();
+        }
+
+        if (local is not null)
+        {
+            flat.Values.copy_(local);
+        }
+
+        return sums.Reduce(world);
+    }
+
+    public void Dispose()
+    {
+        admm?.Dispose();
+        optimizer.Dispose();
+        executor.Dispose();
+        flat.Dispose();
+        stage.Dispose();
+        replicas.Dispose();
+        pipeline.Dispose();
+        world.Dispose();
+    }
+
+    private static int[] MicroBatchesOf(int samples, int count) => samples == 0 ? [] : [.. MicroBatches.Split(samples, count)];
+
+    private int[] MicroBatchesOf(int samples) => MicroBatchesOf(samples, setup.Plan.Options.MicroBatches);
+
+    private AdmmUpdate CreateAdmm(AdmmOptions options) =>
+        setup.Definition.Admm is { } generated && options == setup.Description.Options.Admm
+            ? generated[Stage](flat.Values)
+            : AdmmUpdate.Create(options.Rule, flat.Values, options.Period, options.Sigma, options.Relaxation);
+
+    private void EndPeriod(AdmmUpdate update)
+    {
+        update.EndPeriod(flat.Values, flat.Gradients, replicas, pipeline);
+        optimizer.Sigma = update.Sigma;
+        if (!update.AveragesGradients)
+        {
+            foreach ((_, torch.Tensor buffer) in flat.Buffers.Where(b => b.Buffer.is_floating_point()))
+            {
+                replicas.AllReduce(buffer);
+                buffer.div_(replicas.Size);
+            }
+        }
+    }
+
+    private void RequireFinite(string quantity, double value)
+    {
+        if (!double.IsFinite(value))
+        {
+            throw new TrainingDivergedException(Steps + 1, quantity, value, optimizer.LearningRate);
+        }
+    }
+
+    // Ranks of different builds or options would wait for messages that never come, or train different models.
+    private void ComparePlans()
+    {
+        byte[] hash = Convert.FromHexString(setup.Plan.Hash);
+        double[] extremes = [.. hash.Select(b => (double)b), .. hash.Select(b => -(double)b), setup.Options.Seed, -(double)setup.Options.Seed];
+        double[] own = [.. extremes];
+        world.AllReduce(extremes, Reduction.Max);
+        if (!extremes.SequenceEqual(own))
+        {
+            throw new InvalidOperationException(
+                $"Rank {world.Rank} has plan {setup.Plan.Hash} and seed {setup.Options.Seed}, another rank has not: all ranks must run the same build with the same options.");
+        }
+    }
+
+    private void CompareParameters()
+    {
+        if (setup.Plan.Stages[Stage].Parameters is not { } planned)
+        {
+            return;
+        }
+
+        string[] expected = [.. planned.Select(p => $"{p.Name} ({string.Join(", ", p.Shape)})")];
+        string[] actual = [.. flat.Segments.Select(s => $"{s.Name} ({string.Join(", ", s.Shape)})")];
+        if (!expected.SequenceEqual(actual))
+        {
+            throw new InvalidOperationException(
+                $"Stage {Stage} has the parameters {string.Join(", ", actual)}; its plan says {string.Join(", ", expected)}.");
+        }
+    }
+}

@@ -1,0 +1,120 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Dho2.Curvature;
+using Dho2.Optimizers;
+using Dho2.Pipelines;
+using Dho2.Planning;
+using TorchSharp;
+
+namespace Dho2;
+
+/// <summary>What all ranks of a run agree on: definition, plan and options, and what follows from them.</summary>
+internal sealed class TrainingSetup
+{
+    /// <summary>Plans the run.</summary>
+    /// <exception cref="ArgumentException">The plan has errors, or the options do not fit.</exception>
+    public TrainingSetup(PipelineDefinition definition, TrainingOptions options)
+    {
+        Definition = definition;
+        Options = options;
+        Description = ModelDescriptionText.Parse(definition.DescriptionText);
+        PlanResult result = Planner.Plan(Description, OverridesFor(Description.Options, options));
+        if (result.Plan is null || result.HasErrors)
+        {
+            throw new ArgumentException(
+                $"{Description.Name} cannot be trained with these numbers: {string.Join(" ", result.Problems.Where(p => p.Severity == ProblemSeverity.Error).Select(p => p.Message))}",
+                nameof(options));
+        }
+
+        if (result.Plan.Stages.Count != definition.Stages.Count)
+        {
+            throw new ArgumentException(
+                $"{Description.Name} was generated with {definition.Stages.Count} stages, its plan has {result.Plan.Stages.Count}: rebuild it with the same version of Dho2.",
+                nameof(definition));
+        }
+
+        Plan = result.Plan;
+        DType = ScalarTypeOf(Plan.Options.DType);
+    }
+
+    public PipelineDefinition Definition { get; }
+
+    public TrainingOptions Options { get; }
+
+    public ModelDescription Description { get; }
+
+    public Plan Plan { get; }
+
+    public torch.ScalarType DType { get; }
+
+    public int Stages => Plan.Stages.Count;
+
+    public int Replicas => Plan.Options.Replicas;
+
+    /// <summary>The curvature to estimate; null where there is none.</summary>
+    public CurvatureOptions? Curvature =>
+        Plan.Options.Curvature is { } curvature && curvature.Rank + curvature.Smallest > 0 ? curvature : null;
+
+    /// <summary>How replicas are tied together; null where gradients are reduced in every step, or where there is one replica.</summary>
+    public AdmmOptions? Admm => Replicas > 1 ? Plan.Options.Admm : null;
+
+    /// <summary>A stage's instructions for a number of micro-batches: the plan's for a full step, others for a smaller last batch.</summary>
+    public IReadOnlyList<Instruction> Instructions(int stage, int microBatches) =>
+        microBatches == 0 ? []
+        : microBatches == Plan.MicroBatches.Count ? Plan.Schedule[stage]
+        : ScheduleBuilder.Build(Plan.Options.Schedule, Stages, microBatches)[stage];
+
+    /// <summary>The optimizer's settings.</summary>
+    public HybridSettings HybridSettings => Options.Update with
+    {
+        Base = Plan.Options.Base,
+        LearningRate = Options.LearningRate,
+        Alpha = Curvature?.Alpha ?? Options.Update.Alpha,
+        MaxScale = Curvature?.MaxScale ?? Options.Update.MaxScale,
+        Sigma = Admm?.Sigma ?? 0,
+        MaxGradientNorm = Options.GradientClip,
+        L2 = Options.L2Penalty,
+        WeightDecay = Options.DecoupledWeightDecay,
+        Seed = Options.Seed,
+        Rates = Admm?.Rule == AdmmRule.Dual ? NewtonRates.Shifted : NewtonRates.Magnitude,
+        Blocks = Curvature?.Scope == CurvatureScope.Stage ? Stages : 1,
+    };
+
+    /// <summary>The estimator's settings for one stage; the same for all where one subspace spans them.</summary>
+    public LanczosSettings LanczosSettings(int stage) => Options.Estimation with
+    {
+        Largest = Plan.Stages[stage].CurvatureRank,
+        Smallest = Curvature!.Smallest,
+        L2 = Options.L2Penalty,
+        Seed = Options.Seed,
+    };
+
+    private static PlanOverrides OverridesFor(ModelOptions attributes, TrainingOptions options)
+    {
+        PlanOverrides overrides = options.Overrides ?? new();
+        if ((overrides.Curvature ?? attributes.Curvature) is not { } curvature)
+        {
+            return overrides;
+        }
+
+        if (options.Optimizer == OptimizerKind.FirstOrder)
+        {
+            return overrides with { Curvature = curvature with { Rank = 0, Smallest = 0 } };
+        }
+
+        // The attributes' limit was resolved for their base; another base has another default.
+        return overrides is { Base: { } kind, Curvature: null } && curvature.MaxScale == DefaultMaxScale(attributes.Base)
+            ? overrides with { Curvature = curvature with { MaxScale = DefaultMaxScale(kind) } }
+            : overrides;
+    }
+
+    private static double DefaultMaxScale(BaseKind kind) => kind == BaseKind.Adam ? Defaults.MaxScaleAdam : Defaults.MaxScale;
+
+    private static torch.ScalarType ScalarTypeOf(DType type) => type switch
+    {
+        Dho2.DType.Float32 => torch.ScalarType.Float32,
+        Dho2.DType.Float64 => torch.ScalarType.Float64,
+        _ => throw new ArgumentException($"Parameters are float32 or float64, not {type}."),
+    };
+}
