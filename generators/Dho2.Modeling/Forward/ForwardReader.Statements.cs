@@ -109,6 +109,7 @@ internal sealed partial class ForwardReader
     /// <summary>Gives a variable what an expression yielded: a value, or a constant that every stage can repeat.</summary>
     private void Define(ISymbol variable, Argument argument)
     {
+        assigned.Add(variable);
         ITypeSymbol type = TypeOf(variable);
         if (argument.IsKnown() && ConstantText.Write(argument, type) is { } text)
         {
@@ -117,9 +118,22 @@ internal sealed partial class ForwardReader
             return;
         }
 
-        int value = ValueOf(argument, type);
+        int value = Converted(ValueOf(argument, type), type);
         variables.Define(variable, new Definition(Argument.OfValue("", value), value));
     }
+
+    /// <summary>A value of another type than the variable's becomes another value when it is assigned.</summary>
+    private int Converted(int value, ITypeSymbol type)
+    {
+        string? made = value < method.Parameters.Length ? null : operations.Operations[value - method.Parameters.Length].TypeName;
+        bool isSame = made is null ? context.Known.IsTensor(type) : made == type.GlobalName() || (context.Known.IsTensor(type) && IsTensorName(made));
+        return isSame
+            ? value
+            : operations.Add("conversion", [Argument.OfValue("operand", value)], -1, type.GlobalName());
+    }
+
+    private bool IsTensorName(string typeName) =>
+        typeName == context.Known.Tensor?.GlobalName() || typeName == context.Known.Parameter?.GlobalName();
 
     /// <summary>Reads a statement that is copied as a whole: only what flows in and out is known.</summary>
     private void ReadOpaque(IOperation statement, StatementInspector inspector)
@@ -186,6 +200,7 @@ internal sealed partial class ForwardReader
 
         for (int i = 0; i < written.Count; i++)
         {
+            assigned.Add(written[i]);
             variables.Define(written[i], new Definition(Argument.OfValue("", first + i), first + i));
         }
 

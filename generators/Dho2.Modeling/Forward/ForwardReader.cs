@@ -23,6 +23,7 @@ internal sealed partial class ForwardReader
     private readonly List<StatementDescription> statements = [];
     private readonly List<StatementSource> sources = [];
     private readonly List<ConstantSource> constants = [];
+    private readonly List<ISymbol> assigned = [];
     private List<int>? results;
 
     private ForwardReader(ReadingContext context, ModuleScope scope, IMethodSymbol method)
@@ -91,13 +92,16 @@ internal sealed partial class ForwardReader
 
         operations.BeginStatement(context.IsSliced ? statement.Syntax.SpanStart : 0);
         IReadOnlyDictionary<ISymbol, int> before = variables.Snapshot();
+        assigned.Clear();
         int values = operations.NextValue;
         int known = constants.Count;
         int declared = variables.Order.Count;
         bool pieces = inspector.IsPlain && inspector.Changed.All(v => context.Known.IsTensor(TypeOf(v)));
         if (pieces)
         {
-            pieces = ReadPlain(statement);
+            // What the statement's own text takes from before has to be there where the statement is: planning sees that of wholes only.
+            pieces = ReadPlain(statement)
+                && (statement is IReturnOperation || operations.NextValue == values || !operations.OwnReads.Any(r => r.Definition >= 0 && r.Definition < values));
         }
         else
         {
@@ -119,7 +123,9 @@ internal sealed partial class ForwardReader
                 FormOf(statement, pieces),
                 variables.Order.Skip(declared).Select(variable => variable.Name).ToEquatableArray(),
                 reads.ToEquatableArray(),
+                operations.OwnReads.Distinct().ToEquatableArray(),
                 writes.ToEquatableArray(),
+                assigned.Select(variable => variable.Name).Distinct().ToEquatableArray(),
                 statement is IUsingDeclarationOperation { Syntax: LocalDeclarationStatementSyntax local }
                     ? local.Declaration.SpanStart - local.SpanStart
                     : 0));

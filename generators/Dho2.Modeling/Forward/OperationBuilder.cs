@@ -26,6 +26,9 @@ internal sealed class OperationBuilder(int inputs)
     /// <summary>Reads since the present statement began, in order.</summary>
     public List<VariableRead> StatementReads { get; } = [];
 
+    /// <summary>Those among them that belong to no operation.</summary>
+    public IReadOnlyList<VariableRead> OwnReads => frames.Peek();
+
     /// <summary>Begins a statement; operations are placed relative to an offset of its file.</summary>
     public void BeginStatement(int start)
     {

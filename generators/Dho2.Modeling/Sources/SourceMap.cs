@@ -119,14 +119,18 @@ public enum StatementForm
 /// <param name="Form">The form.</param>
 /// <param name="Declares">The variables of <c>forward</c>'s own scope that it declares.</param>
 /// <param name="Reads">Variables read from earlier statements.</param>
+/// <param name="OwnReads">The reads that belong to no operation: those of the statement's own text.</param>
 /// <param name="Writes">Variables that hold something new afterwards.</param>
+/// <param name="Assigns">The variables among <paramref name="Writes"/> that the text assigns; the others name a tensor that it changes.</param>
 /// <param name="UsingLength">Characters of a leading <c>using</c> of a declaration, spaces included; 0 where there is none.</param>
 public sealed record StatementSource(
     CopiedText Text,
     StatementForm Form,
     EquatableArray<string> Declares,
     EquatableArray<VariableRead> Reads,
+    EquatableArray<VariableRead> OwnReads,
     EquatableArray<VariableRead> Writes,
+    EquatableArray<string> Assigns,
     int UsingLength);
 
 /// <summary>A variable of <c>forward</c>.</summary>
