@@ -225,7 +225,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
         return new LayerSource(
             layer.Member.Name,
             context.Sources.Span(layer.Name),
-            layer.Type.WithNullableAnnotation(NullableAnnotation.NotAnnotated).ToMinimalDisplayString(semantics, layer.Name.SpanStart),
+            layer.Type.WithNullableAnnotation(NullableAnnotation.NotAnnotated).ToMinimalDisplayString(semantics, layer.TypePosition),
             layer.Creation is null ? null : context.Sources.Copy(layer.Creation.Syntax),
             layer.Constants,
             layer.UsesMembers,

@@ -143,7 +143,7 @@ internal sealed partial class ForwardReader
             (results ?? []).ToEquatableArray(),
             context.IsSliced
                 ? variables.Order
-                    .Select(v => new VariableSource(v.Name, TypeOf(v).ToMinimalDisplayString(semantics, syntax.SpanStart)))
+                    .Select(v => new VariableSource(v.Name, TypeOf(v).ToMinimalDisplayString(semantics, syntax.ReturnType.SpanStart)))
                     .ToEquatableArray()
                 : default,
             constants.ToEquatableArray());

@@ -5,7 +5,7 @@ using Microsoft.CodeAnalysis.CSharp;
 namespace Dho2.Modeling;
 
 /// <summary>A field or property of a module class that holds a component: a module, a parameter or a buffer.</summary>
-internal sealed class LayerEntry(ISymbol member, ITypeSymbol type, SyntaxToken name)
+internal sealed class LayerEntry(ISymbol member, ITypeSymbol type, SyntaxToken name, int typePosition)
 {
     public ISymbol Member { get; } = member;
 
@@ -13,6 +13,9 @@ internal sealed class LayerEntry(ISymbol member, ITypeSymbol type, SyntaxToken n
 
     /// <summary>The place of the member's name.</summary>
     public SyntaxToken Name { get; } = name;
+
+    /// <summary>Where its type is written: there, names mean types.</summary>
+    public int TypePosition { get; } = typePosition;
 
     /// <summary>The expression that creates it, once it is found.</summary>
     public IOperation? Creation { get; set; }

@@ -71,7 +71,7 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
                 {
                     if (semantics.GetDeclaredSymbol(variable, context.Cancellation) is IFieldSymbol symbol)
                     {
-                        ReadComponent(symbol, symbol.Type, variable.Identifier, variable.Initializer?.Value, symbol.IsReadOnly);
+                        ReadComponent(symbol, symbol.Type, variable.Identifier, field.Declaration.Type, variable.Initializer?.Value, symbol.IsReadOnly);
                     }
                 }
 
@@ -84,7 +84,7 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
                     bool isComputed = !isAuto && (context.Known.IsModule(declared.Type) || context.Known.IsTensor(declared.Type));
                     if (!isComputed && (isAuto || value is not null))
                     {
-                        ReadComponent(declared, declared.Type, property.Identifier, value, declared.SetMethod is null);
+                        ReadComponent(declared, declared.Type, property.Identifier, property.Type, value, declared.SetMethod is null);
                     }
                 }
 
@@ -92,12 +92,13 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
         }
     }
 
-    private void ReadComponent(ISymbol member, ITypeSymbol memberType, SyntaxToken name, ExpressionSyntax? initialiser, bool isReadOnly)
+    private void ReadComponent(
+        ISymbol member, ITypeSymbol memberType, SyntaxToken name, TypeSyntax typeSyntax, ExpressionSyntax? initialiser, bool isReadOnly)
     {
         IOperation? creation = initialiser is null ? null : context.Operation(initialiser);
         if (context.Known.IsModule(memberType) || context.Known.IsTensor(memberType))
         {
-            var component = new LayerEntry(member, memberType, name);
+            var component = new LayerEntry(member, memberType, name, typeSyntax.SpanStart);
             components.Add(component);
             if (creation is not null)
             {
