@@ -53,6 +53,9 @@ public sealed class Trainer : IDisposable
     /// <summary>Raised after every training step of <see cref="Fit"/>.</summary>
     public event Action<StepCompleted>? StepCompleted;
 
+    /// <summary>Raised after every curvature estimate.</summary>
+    public event Action<CurvatureRefreshed>? CurvatureRefreshed;
+
     /// <summary>Raised after every epoch of <see cref="Fit"/>.</summary>
     public event Action<EpochCompleted>? EpochCompleted;
 
@@ -107,6 +110,7 @@ public sealed class Trainer : IDisposable
             Batch share = replica < shares.Length
                 ? batch.Narrow(shares[..replica].Sum(), shares[replica])
                 : new Batch([], [], 0);
+            Report(ranks[i], ranks[i].RefreshIfDue(share, draw: null));
             results[i] = ranks[i].Step(share, batch.Samples);
         });
         return results[0];
@@ -155,7 +159,9 @@ public sealed class Trainer : IDisposable
             foreach (long[][] dealt in sampler.Shuffled(++rank.Epochs))
             {
                 using DisposeScope scope = torch.NewDisposeScope();
-                StepResult result = rank.Step(rank.Read(train, dealt[rank.Replica]), dealt.Sum(share => share.Length));
+                Batch batch = rank.Read(train, dealt[rank.Replica]);
+                Report(rank, rank.RefreshIfDue(batch, wanted => DrawForCurvature(rank, train, wanted)));
+                StepResult result = rank.Step(batch, dealt.Sum(share => share.Length));
                 lossSum += result.Loss * result.Samples;
                 samples += result.Samples;
                 if (rank.IsLeader)
@@ -171,5 +177,22 @@ public sealed class Trainer : IDisposable
                 EpochCompleted?.Invoke(new(rank.Epochs, lossSum / train.Count, evaluation, Stopwatch.GetElapsedTime(start)));
             }
         }
+    }
+
+    private void Report(TrainingRank rank, IReadOnlyList<CurvatureRefreshed> refreshes)
+    {
+        if (rank.IsLeader)
+        {
+            foreach (CurvatureRefreshed refreshed in refreshes)
+            {
+                CurvatureRefreshed?.Invoke(refreshed);
+            }
+        }
+    }
+
+    private Batch DrawForCurvature(TrainingRank rank, IDataset train, int wanted)
+    {
+        var sampler = new EpochSampler(train.Count, wanted, setup.Replicas, StageContext.SeedOf(Options.Seed, "curvature"));
+        return rank.Read(train, sampler.Shuffled((int)(rank.Steps + 1)).First()[rank.Replica]);
     }
 }

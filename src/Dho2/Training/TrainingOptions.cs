@@ -1,4 +1,5 @@
 using System;
+using Dho2.Admm;
 using Dho2.Curvature;
 using Dho2.Optimizers;
 using Dho2.Planning;
@@ -82,6 +83,12 @@ public sealed record TrainingOptions
     /// from the plan and from these options.
     /// </summary>
     public LanczosSettings Estimation { get; init; } = new();
+
+    /// <summary>How products with the curvature are computed: Hessian or Gauss-Newton, graphs kept or built anew.</summary>
+    public PipelineHessianSettings Products { get; init; } = new();
+
+    /// <summary>Lets ADMM's sigma follow the residuals of consensus rounds; null leaves it constant.</summary>
+    public ResidualBalanceSettings? ResidualBalance { get; init; }
 
     /// <summary>
     /// What else there is to set about the update: decays, floor, momentum of the Newton part, type of the eigenvectors. Base,

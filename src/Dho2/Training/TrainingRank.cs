@@ -27,6 +27,8 @@ internal sealed class TrainingRank : IDisposable
     private readonly FlatParameters flat;
     private readonly HybridOptimizer optimizer;
     private readonly AdmmUpdate? admm;
+    private readonly CurvatureWork? curvature;
+    private bool refreshDue;
 
     /// <summary>Builds the rank's stage. All ranks of the world do so in step.</summary>
     /// <exception cref="InvalidOperationException">The ranks have different plans, or the stage is not what its plan says.</exception>
@@ -48,8 +50,9 @@ internal sealed class TrainingRank : IDisposable
 
         ParameterSegment[] segments = [.. flat.Segments.Select(s => new ParameterSegment(s.Name, s.Offset, s.Length))];
         var model = new ShardedSpace(segments, pipeline, setup.DType);
-        bool blocks = setup.Curvature?.Scope == CurvatureScope.Stage;
-        optimizer = new HybridOptimizer(blocks ? new ShardedSpace(segments, null, setup.DType) : model, setup.HybridSettings, model);
+        ShardedSpace space = setup.Curvature?.Scope == CurvatureScope.Stage ? new ShardedSpace(segments, null, setup.DType) : model;
+        optimizer = new HybridOptimizer(space, setup.HybridSettings, model);
+        curvature = setup.Curvature is null ? null : new CurvatureWork(setup, pipeline, space);
         admm = setup.Admm is { } rule ? CreateAdmm(rule) : null;
     }
 
@@ -76,6 +79,43 @@ internal sealed class TrainingRank : IDisposable
         executor.IsFirst && indices.Length > 0 ? data.Inputs(indices) : [],
         executor.IsLast && indices.Length > 0 ? data.Targets(indices) : [],
         indices.Length);
+
+    /// <summary>
+    /// Estimates the curvature if that is due before the next step. Under consensus ADMM it waits for the replicas to stand
+    /// at the consensus.
+    /// </summary>
+    /// <param name="batch">This replica's samples of the next step.</param>
+    /// <param name="draw">Draws so many samples for this replica where more are wanted than the step has; null to do with the step's.</param>
+    /// <returns>What was found, or nothing if no estimate was due.</returns>
+    public IReadOnlyList<CurvatureRefreshed> RefreshIfDue(Batch batch, Func<int, Batch>? draw)
+    {
+        refreshDue |= setup.IsRefreshDue(Steps + 1);
+        if (curvature is null || !refreshDue || (admm is not null && Steps % admm.Period != 0))
+        {
+            return [];
+        }
+
+        refreshDue = false;
+        using DisposeScope scope = torch.NewDisposeScope();
+        int wanted = setup.Curvature!.Batch;
+        Batch chosen = wanted == 0 || wanted == batch.Samples ? batch
+            : wanted < batch.Samples ? batch.Narrow(0, wanted)
+            : draw?.Invoke(wanted) ?? batch;
+        Span<double> total = [chosen.Samples];
+        replicas.AllReduce(total);
+        IReadOnlyList<CurvatureRefreshed> found = curvature.Refresh(
+            flat,
+            new CurvatureBatch(
+                chosen, MicroBatchesOf(chosen.Samples), Steps, (long)total[0], Replica * setup.Plan.MicroBatches.Count, setup.Replicas > 1 ? replicas : null),
+            optimizer,
+            Steps + 1);
+        if (admm is ConsensusUpdate consensus)
+        {
+            consensus.SigmaCeiling = optimizer.SigmaCeiling;
+        }
+
+        return found;
+    }
 
     /// <summary>Trains on one batch.</summary>
     /// <param name="batch">This replica's samples; may be empty where a last batch does not reach round.</param>
@@ -158,6 +198,7 @@ internal sealed class TrainingRank : IDisposable
     public void Dispose()
     {
         admm?.Dispose();
+        curvature?.Dispose();
         optimizer.Dispose();
         executor.Dispose();
         flat.Dispose();
@@ -171,10 +212,14 @@ internal sealed class TrainingRank : IDisposable
 
     private int[] MicroBatchesOf(int samples) => MicroBatchesOf(samples, setup.Plan.Options.MicroBatches);
 
-    private AdmmUpdate CreateAdmm(AdmmOptions options) =>
-        setup.Definition.Admm is { } generated && options == setup.Description.Options.Admm
+    private AdmmUpdate CreateAdmm(AdmmOptions options)
+    {
+        AdmmUpdate update = setup.Definition.Admm is { } generated && options == setup.Description.Options.Admm
             ? generated[Stage](flat.Values)
             : AdmmUpdate.Create(options.Rule, flat.Values, options.Period, options.Sigma, options.Relaxation);
+        (update as ConsensusUpdate)?.Balance(setup.Options.ResidualBalance);
+        return update;
+    }
 
     private void EndPeriod(AdmmUpdate update)
     {

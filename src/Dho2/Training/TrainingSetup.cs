@@ -56,6 +56,16 @@ internal sealed class TrainingSetup
     public CurvatureOptions? Curvature =>
         Plan.Options.Curvature is { } curvature && curvature.Rank + curvature.Smallest > 0 ? curvature : null;
 
+    /// <summary>What is estimated: the Hessian of the whole model (null), or the diagonal blocks of those stages that have a rank.</summary>
+    public IReadOnlyList<int?> EstimatedStages =>
+        Curvature is not { } curvature ? []
+        : curvature.Scope == CurvatureScope.Global ? [null]
+        : [.. Plan.Stages.Where(stage => stage.CurvatureRank + curvature.Smallest > 0).Select(stage => (int?)stage.Index)];
+
+    /// <summary>Whether eigenpairs are estimated anew before a step, counted from 1.</summary>
+    public bool IsRefreshDue(long step) =>
+        Curvature is { } curvature && step >= curvature.Warmup && (step - curvature.Warmup) % curvature.Every == 0;
+
     /// <summary>How replicas are tied together; null where gradients are reduced in every step, or where there is one replica.</summary>
     public AdmmOptions? Admm => Replicas > 1 ? Plan.Options.Admm : null;
 

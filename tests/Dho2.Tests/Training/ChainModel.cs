@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace Dho2.Tests.Training;
 
-/// <summary>A classifier of points in the plane: one tanh layer with dropout for each stage, and the class scores on the last.</summary>
+/// <summary>A classifier of points in the plane: blocks of a tanh layer with dropout, and the class scores in the last, spread over stages.</summary>
 internal static class ChainModel
 {
     private const int Width = 8;
@@ -19,16 +19,18 @@ internal static class ChainModel
         new(2, Schedule.OneForwardOneBackward, BaseKind.HeavyBall, 1, 32, null, null, null);
 
     /// <summary>What a generator would hand over.</summary>
-    public static PipelineDefinition Define(int stages, ModelOptions? options = null, double dropout = 0, Action<int, int>? beforeForward = null)
+    public static PipelineDefinition Define(
+        int stages, int? blocks = null, ModelOptions? options = null, double dropout = 0, Action<int, int>? beforeForward = null)
     {
-        ModelDescription description = Describe(stages, options ?? Attributes);
+        int count = blocks ?? stages;
+        ModelDescription description = Describe(stages, count, options ?? Attributes);
         return new PipelineDefinition
         {
             DescriptionText = ModelDescriptionText.Write(description),
             PlanHash = Planner.Plan(description).Plan!.Hash,
-            Stages = [.. Enumerable.Range(0, stages).Select(s => (Func<StageContext, IPipelineStage>)(c => new Stage(c, s, stages, dropout, beforeForward)))],
+            Stages = [.. Enumerable.Range(0, stages).Select(s => (Func<StageContext, IPipelineStage>)(c => new Stage(c, s, stages, count, dropout, beforeForward)))],
             Loss = (results, targets) => nn.functional.cross_entropy(results[0], targets[0]),
-            Unsplit = seed => new Unsplit(seed, stages, dropout),
+            Unsplit = seed => new Unsplit(seed, count, dropout),
         };
     }
 
@@ -42,7 +44,9 @@ internal static class ChainModel
         return (tensor(points).to(dtype).view(samples, 2).clone(), tensor(labels).clone());
     }
 
-    private static ModelDescription Describe(int stages, ModelOptions options)
+    private static int StageOf(int block, int stages, int blocks) => block * stages / blocks;
+
+    private static ModelDescription Describe(int stages, int blocks, ModelOptions options)
     {
         const string tensorType = "global::TorchSharp.torch.Tensor";
         return new(
@@ -51,21 +55,21 @@ internal static class ChainModel
             options,
             new[] { new InputDescription("x", new[] { new DimensionDescription(2, null) }.ToEquatableArray(), DType.Float32) }.ToEquatableArray(),
             new[] { new InputDescription("labels", default(EquatableArray<DimensionDescription>), DType.Int64) }.ToEquatableArray(),
-            Enumerable.Range(0, stages).Select(s => new LayerDescription($"block{s}", "unknown", "global::Block", default, s, null, null)).ToEquatableArray(),
-            Enumerable.Range(0, stages).Select(s => new Operation("layer", new[] { Argument.OfValue("input", s) }.ToEquatableArray(), s, s, tensorType)).ToEquatableArray(),
-            Enumerable.Range(0, stages).Select(_ => new StatementDescription(default, default, Pieces: true)).ToEquatableArray(),
-            new[] { stages }.ToEquatableArray());
+            Enumerable.Range(0, blocks).Select(b => new LayerDescription($"block{b}", "unknown", "global::Block", default, StageOf(b, stages, blocks), null, null)).ToEquatableArray(),
+            Enumerable.Range(0, blocks).Select(s => new Operation("layer", new[] { Argument.OfValue("input", s) }.ToEquatableArray(), s, s, tensorType)).ToEquatableArray(),
+            Enumerable.Range(0, blocks).Select(_ => new StatementDescription(default, default, Pieces: true)).ToEquatableArray(),
+            new[] { blocks }.ToEquatableArray());
     }
 
-    private static Sequential CreateBlock(int stage, int stages, double dropout)
+    private static Sequential CreateBlock(int index, int blocks, double dropout)
     {
         var layers = new List<(string, nn.Module<Tensor, Tensor>)>
         {
-            ("fc", nn.Linear(stage == 0 ? 2 : Width, Width)),
+            ("fc", nn.Linear(index == 0 ? 2 : Width, Width)),
             ("act", nn.Tanh()),
             ("drop", nn.Dropout(dropout)),
         };
-        if (stage == stages - 1)
+        if (index == blocks - 1)
         {
             layers.Add(("head", nn.Linear(Width, Classes)));
         }
@@ -75,42 +79,47 @@ internal static class ChainModel
 
     private sealed class Stage : IPipelineStage
     {
-        private readonly Sequential block;
+        private readonly (string Name, Sequential Block)[] blocks;
         private readonly Action<int, int>? beforeForward;
         private int forwards;
 
-        public Stage(StageContext context, int index, int stages, double dropout, Action<int, int>? beforeForward)
+        public Stage(StageContext context, int index, int stages, int count, double dropout, Action<int, int>? beforeForward)
         {
             Index = index;
             this.beforeForward = beforeForward;
-            block = context.Create($"block{index}", () => CreateBlock(index, stages, dropout));
+            blocks =
+            [
+                .. Enumerable.Range(0, count)
+                    .Where(b => StageOf(b, stages, count) == index)
+                    .Select(b => ($"block{b}", context.Create($"block{b}", () => CreateBlock(b, count, dropout)))),
+            ];
         }
 
         public int Index { get; }
 
-        public IReadOnlyList<StageLayer> Layers => [new($"block{Index}", block)];
+        public IReadOnlyList<StageLayer> Layers => [.. blocks.Select(b => new StageLayer(b.Name, b.Block))];
 
         public Tensor[] Forward(IReadOnlyList<Tensor> inputs)
         {
             beforeForward?.Invoke(Index, forwards++);
-            return [block.forward(inputs[0])];
+            return [blocks.Aggregate(inputs[0], (x, b) => b.Block.forward(x))];
         }
 
-        public void Dispose() => block.Dispose();
+        public void Dispose() => Array.ForEach(blocks, b => b.Block.Dispose());
     }
 
     private sealed class Unsplit : nn.Module<Tensor, Tensor>
     {
         private readonly Sequential[] blocks;
 
-        public Unsplit(long seed, int stages, double dropout)
+        public Unsplit(long seed, int count, double dropout)
             : base(nameof(Unsplit))
         {
             var context = new StageContext(seed);
-            blocks = [.. Enumerable.Range(0, stages).Select(s => context.Create($"block{s}", () => CreateBlock(s, stages, dropout)))];
-            for (int s = 0; s < stages; s++)
+            blocks = [.. Enumerable.Range(0, count).Select(b => context.Create($"block{b}", () => CreateBlock(b, count, dropout)))];
+            for (int b = 0; b < count; b++)
             {
-                register_module($"block{s}", blocks[s]);
+                register_module($"block{b}", blocks[b]);
             }
         }
 
