@@ -50,6 +50,13 @@ internal sealed class ModelBuilder
         return value;
     }
 
+    /// <summary>What is added until <see cref="EndWhole"/> is one statement that can be cut at its operations.</summary>
+    public void BeginPieces()
+    {
+        whole = statements.Count;
+        statements.Add(new(default, default, Pieces: true));
+    }
+
     /// <summary>What is added until <see cref="EndWhole"/> is one statement that cannot be cut.</summary>
     public void BeginWhole(params int[] reads)
     {

@@ -195,32 +195,55 @@ internal sealed class StageAssignment
         return first;
     }
 
-    /// <summary>Moves operations without layers to later stages, last ones first, where strictly fewer bytes cross.</summary>
+    /// <summary>
+    /// Moves operations without layers to later stages, last ones first, where strictly fewer bytes cross; where it makes
+    /// no difference, to the rest of their statement, so that the statement stays whole.
+    /// </summary>
     private void Relocate(CancellationToken cancellation)
     {
         for (int i = stageOf.Length - 1; i >= 0; i--)
         {
             cancellation.ThrowIfCancellationRequested();
-            Operation op = model.Operations[i];
-            bool isFixed = op.Layer >= 0 || op.Name is "item" or "opaque" || op.Name.EndsWith("_", StringComparison.Ordinal) ||
-                (op.Statement >= 0 && !model.Statements[op.Statement].Pieces);
-            int consumer = isFixed ? stageOf[i] : FirstConsumers()[model.Inputs.Count + i];
+            int consumer = IsFixed(i) ? stageOf[i] : FirstConsumers()[model.Inputs.Count + i];
             if (consumer == int.MaxValue || consumer <= stageOf[i])
             {
                 continue;
             }
 
             // A tuple cannot cross; its elements can.
-            stageOf[i] = op.Name == "tuple" ? consumer : BestStage(i, consumer);
+            stageOf[i] = model.Operations[i].Name == "tuple" ? consumer : BestStage(i, consumer);
         }
+    }
+
+    /// <summary>
+    /// Whether an operation must stay: it has a layer, belongs to a whole, or it or one after it changes in place what it
+    /// works on.
+    /// </summary>
+    private bool IsFixed(int operation)
+    {
+        Operation op = model.Operations[operation];
+        return op.Layer >= 0 || op.Name is "item" or "opaque" || IsInPlace(operation)
+            || (op.Statement >= 0 && !model.Statements[op.Statement].Pieces)
+            || Enumerable.Range(operation + 1, uses.Length - operation - 1).Any(later => IsInPlace(later) && uses[later].Intersect(uses[operation]).Any());
+    }
+
+    private bool IsInPlace(int operation)
+    {
+        Operation op = model.Operations[operation];
+        return op.Name.EndsWith("_", StringComparison.Ordinal)
+            || op.Arguments.Any(IsInPlace)
+            || (op.Layer >= 0 && model.Layers[op.Layer].Arguments.Any(IsInPlace));
+
+        static bool IsInPlace(Argument argument) => argument is { Name: "inplace", Kind: ArgumentKind.Boolean, Integer: not 0 };
     }
 
     private int BestStage(int operation, int consumer)
     {
         int from = stageOf[operation];
+        bool isNested = IsNested(operation);
         if (BytesOf(model.Inputs.Count + operation) is not { } produced)
         {
-            return from;
+            return isNested && uses[operation].All(IsTensor) ? consumer : from;
         }
 
         int[] last = LastUsesWithout(operation);
@@ -234,7 +257,7 @@ internal sealed class StageAssignment
                 saving = SafeInteger.Add(saving, SafeInteger.Multiply(BytesOf(value), -Math.Max(0, to - Math.Max(last[value], from))));
             }
 
-            if (saving > bestSaving)
+            if (saving > bestSaving || (saving == bestSaving && isNested && to == consumer))
             {
                 best = to;
                 bestSaving = saving.Value;
@@ -243,6 +266,21 @@ internal sealed class StageAssignment
 
         return best;
     }
+
+    /// <summary>Whether an operation's result is used once, by another of the same statement.</summary>
+    private bool IsNested(int operation)
+    {
+        int value = model.Inputs.Count + operation;
+        int[] users = Enumerable.Range(0, uses.Length).Where(user => uses[user].Contains(value)).ToArray();
+        return users.Length == 1
+            && model.Operations[operation].Statement >= 0
+            && model.Operations[users[0]].Statement == model.Operations[operation].Statement
+            && !model.Statements.Any(statement => statement.Writes.Any(write => write.Value == value))
+            && !model.Results.Contains(value);
+    }
+
+    private bool IsTensor(int value) =>
+        value < model.Inputs.Count || model.Operations[value - model.Inputs.Count].TypeName == CutBuilder.TensorTypeName;
 
     private int[] LastUsesWithout(int operation)
     {

@@ -127,6 +127,42 @@ public class PlannerTests
         Assert.Equal([x, h], plan.Cuts[0].Values.Select(v => v.Value));
     }
 
+    [Theory]
+    [InlineData(true, 1)]
+    [InlineData(false, 0)]
+    public void AnOperationStaysWithItsStatementWhereItMakesNoDifference(bool isOneStatement, int stage)
+    {
+        var m = new ModelBuilder();
+        int x = m.Input("x", 4, 4);
+        int a = m.Layer("a", 0);
+        int b = m.Layer("b", 1);
+        int h = m.Call(a, x);
+        if (isOneStatement)
+        {
+            m.BeginPieces();
+        }
+
+        int flat = m.Operation("Tensor.flatten", m.Operation("Tensor.relu", h));
+        Plan plan = Plan(m.Return(m.Call(b, flat)));
+        Assert.Contains(flat - 1, plan.Stages[stage].Operations);
+    }
+
+    [Theory]
+    [InlineData("Tensor.add_", 0)]
+    [InlineData("Tensor.add", 1)]
+    public void AnOperationDoesNotMovePastAChangeInPlaceOfWhatItWorksOn(string name, int stage)
+    {
+        var m = new ModelBuilder();
+        int x = m.Input("x", 100);
+        int a = m.Layer("a", 0);
+        int b = m.Layer("b", 1);
+        int n = m.Operation("scalar", "long", Argument.OfValue("this", x));
+        int changed = m.Operation(name, x);
+        int y = m.Operation("operator +", m.Call(b, m.Call(a, changed)), x);
+        Plan plan = Plan(m.Return(m.Operation("f", ModelBuilder.Tensor, Argument.OfValue("this", y), Argument.OfValue("n", n))));
+        Assert.Contains(n - 1, plan.Stages[stage].Operations);
+    }
+
     [Fact]
     public void AConstantIsMadeWhereItIsFirstUsed()
     {
