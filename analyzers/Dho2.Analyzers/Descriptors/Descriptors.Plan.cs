@@ -1,0 +1,36 @@
+using Dho2.Planning;
+using Microsoft.CodeAnalysis;
+
+namespace Dho2.Analyzers;
+
+internal static partial class Descriptors
+{
+    private const string Plan = "Dho2.Plan";
+
+    public static readonly DiagnosticDescriptor FewerMicroBatchesThanStages = new(
+        DiagnosticIds.FewerMicroBatchesThanStages,
+        "Fewer micro-batches than stages",
+        ProblemKinds.FormatOf(ProblemKind.FewerMicroBatchesThanStages),
+        Plan,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.FewerMicroBatchesThanStages));
+
+    public static readonly DiagnosticDescriptor FewerSamplesThanMicroBatches = new(
+        DiagnosticIds.FewerSamplesThanMicroBatches,
+        "Fewer samples than micro-batches",
+        ProblemKinds.FormatOf(ProblemKind.FewerSamplesThanMicroBatches),
+        Plan,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.FewerSamplesThanMicroBatches));
+
+    public static readonly DiagnosticDescriptor DescriptionInconsistent = new(
+        DiagnosticIds.DescriptionInconsistent,
+        "Description of the model is inconsistent",
+        ProblemKinds.FormatOf(ProblemKind.DescriptionInconsistent),
+        Plan,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.DescriptionInconsistent));
+}

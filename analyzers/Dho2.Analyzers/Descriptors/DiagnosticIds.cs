@@ -1,0 +1,75 @@
+namespace Dho2.Analyzers;
+
+/// <summary>
+/// The identifiers of all diagnostics. An identifier is never given to another diagnostic. 10xx: declarations;
+/// 11xx: the partition; 12xx: shapes; 13xx: schedule and batch; 14xx: memory and balance; 15xx: curvature; 16xx: ADMM;
+/// 19xx: faults of this library.
+/// </summary>
+public static class DiagnosticIds
+{
+    /// <summary>A pipeline class, or a type around it, is not partial.</summary>
+    public const string NotPartial = "DHO1001";
+
+    /// <summary>A pipeline class has a form that cannot be partitioned.</summary>
+    public const string UnsupportedForm = "DHO1002";
+
+    /// <summary>A pipeline class has no <c>forward</c> with a body.</summary>
+    public const string ForwardMissing = "DHO1003";
+
+    /// <summary><c>[Input]</c> attributes do not describe the parameters of <c>forward</c>.</summary>
+    public const string InputMismatch = "DHO1004";
+
+    /// <summary>There is no usable <c>Loss</c>.</summary>
+    public const string LossMissing = "DHO1005";
+
+    /// <summary>A value of an attribute is out of range.</summary>
+    public const string OutOfRange = "DHO1006";
+
+    /// <summary>The creation of a layer was not understood.</summary>
+    public const string LayerNotCreated = "DHO1007";
+
+    /// <summary>The shape of an input is not stated.</summary>
+    public const string InputWithoutShape = "DHO1008";
+
+    /// <summary>A layer has no stage.</summary>
+    public const string LayerWithoutStage = "DHO1101";
+
+    /// <summary>Stage numbers have a gap.</summary>
+    public const string StageGap = "DHO1102";
+
+    /// <summary>A stage number is negative.</summary>
+    public const string StageOutOfRange = "DHO1103";
+
+    /// <summary>A later stage feeds an earlier one.</summary>
+    public const string LaterStageFeedsEarlier = "DHO1104";
+
+    /// <summary>A statement of <c>forward</c> cannot be sliced.</summary>
+    public const string StatementNotSliced = "DHO1105";
+
+    /// <summary>A statement that is copied as a whole uses layers of several stages.</summary>
+    public const string StatementOverSeveralStages = "DHO1106";
+
+    /// <summary>A value crosses a cut whose type cannot.</summary>
+    public const string ValueCannotCross = "DHO1107";
+
+    /// <summary><c>forward</c> uses an instance member that no stage has.</summary>
+    public const string InstanceMember = "DHO1108";
+
+    /// <summary>Random numbers are drawn that would depend on the partition.</summary>
+    public const string PartitionDependentRandomness = "DHO1109";
+
+    /// <summary>An operation gets a tensor of a shape that it refuses.</summary>
+    public const string ShapeMismatch = "DHO1201";
+
+    /// <summary>An operation or layer gets an argument or an element type that it refuses.</summary>
+    public const string ArgumentRefused = "DHO1202";
+
+    /// <summary>There are fewer micro-batches than stages.</summary>
+    public const string FewerMicroBatchesThanStages = "DHO1301";
+
+    /// <summary>There are fewer samples than micro-batches.</summary>
+    public const string FewerSamplesThanMicroBatches = "DHO1302";
+
+    /// <summary>The description that was read of the model contradicts itself: a fault of this library.</summary>
+    public const string DescriptionInconsistent = "DHO1901";
+}
