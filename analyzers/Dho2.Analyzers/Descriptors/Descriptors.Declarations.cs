@@ -1,3 +1,4 @@
+using Dho2.Modeling;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
 
@@ -10,7 +11,7 @@ internal static partial class Descriptors
     public static readonly DiagnosticDescriptor NotPartial = new(
         DiagnosticIds.NotPartial,
         "Pipeline class is not partial",
-        "'{0}' must be partial, because the generator adds the stages of the pipeline to it; write 'partial' before its 'class' keyword",
+        ModelProblemKinds.FormatOf(ModelProblemKind.NotPartial),
         Declarations,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
@@ -19,7 +20,7 @@ internal static partial class Descriptors
     public static readonly DiagnosticDescriptor UnsupportedForm = new(
         DiagnosticIds.UnsupportedForm,
         "Pipeline class has a form that cannot be partitioned",
-        "'{0}' cannot be partitioned: {1}",
+        ModelProblemKinds.FormatOf(ModelProblemKind.UnsupportedForm),
         Declarations,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
@@ -28,7 +29,7 @@ internal static partial class Descriptors
     public static readonly DiagnosticDescriptor ForwardMissing = new(
         DiagnosticIds.ForwardMissing,
         "Pipeline class has no forward method",
-        "'{0}' has no 'forward' method with a body; override 'forward', whose statements the stages run",
+        ModelProblemKinds.FormatOf(ModelProblemKind.ForwardMissing),
         Declarations,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
@@ -37,7 +38,7 @@ internal static partial class Descriptors
     public static readonly DiagnosticDescriptor InputMismatch = new(
         DiagnosticIds.InputMismatch,
         "Inputs do not describe the parameters of forward",
-        "{0}",
+        ModelProblemKinds.FormatOf(ModelProblemKind.InputMismatch),
         Declarations,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
@@ -46,7 +47,7 @@ internal static partial class Descriptors
     public static readonly DiagnosticDescriptor LossMissing = new(
         DiagnosticIds.LossMissing,
         "Pipeline class has no usable Loss method",
-        "'{0}' has no usable 'Loss': {1}",
+        ModelProblemKinds.FormatOf(ModelProblemKind.LossMissing),
         Declarations,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
@@ -64,7 +65,7 @@ internal static partial class Descriptors
     public static readonly DiagnosticDescriptor LayerNotCreated = new(
         DiagnosticIds.LayerNotCreated,
         "Creation of a layer is not understood",
-        "A stage cannot create layer '{0}' by itself: {1}",
+        ModelProblemKinds.FormatOf(ModelProblemKind.LayerNotCreated),
         Declarations,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
@@ -78,4 +79,13 @@ internal static partial class Descriptors
         DiagnosticSeverity.Info,
         isEnabledByDefault: true,
         helpLinkUri: HelpLinks.Of(DiagnosticIds.InputWithoutShape));
+
+    public static readonly DiagnosticDescriptor NoLayers = new(
+        DiagnosticIds.NoLayers,
+        "Pipeline class has no layers",
+        ProblemKinds.FormatOf(ProblemKind.NoLayers),
+        Declarations,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.NoLayers));
 }

@@ -1,3 +1,4 @@
+using Dho2.Modeling;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
 
@@ -46,7 +47,7 @@ internal static partial class Descriptors
     public static readonly DiagnosticDescriptor StatementNotSliced = new(
         DiagnosticIds.StatementNotSliced,
         "Statement cannot be sliced into stages",
-        "This cannot be sliced into stages: {0}",
+        ModelProblemKinds.FormatOf(ModelProblemKind.StatementNotSliced),
         Partition,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
@@ -73,7 +74,7 @@ internal static partial class Descriptors
     public static readonly DiagnosticDescriptor InstanceMember = new(
         DiagnosticIds.InstanceMember,
         "Instance member that no stage has",
-        "No stage has '{0}': {1}",
+        ModelProblemKinds.FormatOf(ModelProblemKind.InstanceMember),
         Partition,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
@@ -82,9 +83,18 @@ internal static partial class Descriptors
     public static readonly DiagnosticDescriptor PartitionDependentRandomness = new(
         DiagnosticIds.PartitionDependentRandomness,
         "Random numbers would depend on the partition",
-        "'{0}' draws random numbers that would depend on the partition; use a Dropout layer, whose masks depend on the seed, the layer, the micro-batch and the step alone",
+        ModelProblemKinds.FormatOf(ModelProblemKind.PartitionDependentRandomness),
         Partition,
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
         helpLinkUri: HelpLinks.Of(DiagnosticIds.PartitionDependentRandomness));
+
+    public static readonly DiagnosticDescriptor NestedDropout = new(
+        DiagnosticIds.NestedDropout,
+        "Masks of a nested dropout depend on the partition",
+        ModelProblemKinds.FormatOf(ModelProblemKind.NestedDropout),
+        Partition,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.NestedDropout));
 }

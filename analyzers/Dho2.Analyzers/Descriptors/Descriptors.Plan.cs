@@ -33,4 +33,13 @@ internal static partial class Descriptors
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
         helpLinkUri: HelpLinks.Of(DiagnosticIds.DescriptionInconsistent));
+
+    public static readonly DiagnosticDescriptor RelaxationHigh = new(
+        DiagnosticIds.RelaxationHigh,
+        "Over-relaxation is above what is advised",
+        ProblemKinds.FormatOf(ProblemKind.RelaxationHigh),
+        Plan,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.RelaxationHigh));
 }

@@ -31,6 +31,9 @@ public static class DiagnosticIds
     /// <summary>The shape of an input is not stated.</summary>
     public const string InputWithoutShape = "DHO1008";
 
+    /// <summary>A pipeline class has no layers.</summary>
+    public const string NoLayers = "DHO1009";
+
     /// <summary>A layer has no stage.</summary>
     public const string LayerWithoutStage = "DHO1101";
 
@@ -55,8 +58,11 @@ public static class DiagnosticIds
     /// <summary><c>forward</c> uses an instance member that no stage has.</summary>
     public const string InstanceMember = "DHO1108";
 
-    /// <summary>Random numbers are drawn that would depend on the partition.</summary>
+    /// <summary>A function draws random numbers that would depend on the partition.</summary>
     public const string PartitionDependentRandomness = "DHO1109";
+
+    /// <summary>A dropout inside a layer draws masks that depend on the partition.</summary>
+    public const string NestedDropout = "DHO1110";
 
     /// <summary>An operation gets a tensor of a shape that it refuses.</summary>
     public const string ShapeMismatch = "DHO1201";
@@ -69,6 +75,9 @@ public static class DiagnosticIds
 
     /// <summary>There are fewer samples than micro-batches.</summary>
     public const string FewerSamplesThanMicroBatches = "DHO1302";
+
+    /// <summary>ADMM's over-relaxation is above what is advised.</summary>
+    public const string RelaxationHigh = "DHO1601";
 
     /// <summary>The description that was read of the model contradicts itself: a fault of this library.</summary>
     public const string DescriptionInconsistent = "DHO1901";

@@ -16,13 +16,15 @@ internal static class Analysis
     /// <summary>The file that a source stands in.</summary>
     public const string Path = "/project/Net.cs";
 
-    private static readonly CSharpParseOptions Parse = new(LanguageVersion.Latest);
+    public static CSharpParseOptions Parse { get; } = new(LanguageVersion.Latest);
 
-    public static CSharpCompilation Compile(string source) => CSharpCompilation.Create(
+    // Compilations made from one share what was read of the references.
+    private static readonly CSharpCompilation Empty = CSharpCompilation.Create(
         "Sample",
-        [CSharpSyntaxTree.ParseText(source, Parse, Path)],
-        References.All,
-        new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, nullableContextOptions: NullableContextOptions.Enable));
+        references: References.All,
+        options: new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, nullableContextOptions: NullableContextOptions.Enable));
+
+    public static CSharpCompilation Compile(string source) => Empty.AddSyntaxTrees(CSharpSyntaxTree.ParseText(source, Parse, Path));
 
     public static async Task<ImmutableArray<Diagnostic>> DiagnosticsAsync(
         CSharpCompilation compilation,
@@ -47,7 +49,7 @@ internal static class Analysis
 
     /// <summary>The compiler's own errors, apart from the constructor that the generator would supply.</summary>
     public static IEnumerable<Diagnostic> Errors(CSharpCompilation compilation) =>
-        compilation.GetDiagnostics().Where(d => d.Severity == DiagnosticSeverity.Error && d.Id != "CS7036");
+        compilation.GetDiagnostics().Where(d => d.Severity == DiagnosticSeverity.Error && d.Id != "CS1729");
 
     private sealed class Configuration(AnalyzerConfigSet configurations) : SyntaxTreeOptionsProvider
     {

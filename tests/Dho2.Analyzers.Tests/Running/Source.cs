@@ -28,7 +28,7 @@ internal static class Source
     public const string Loss = "private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);";
 
     public static string Net(
-        string attributes = "[Pipeline(MicroBatches = 8)] [Input(8)]",
+        string attributes = "[Pipeline(MicroBatches = 8)] [Input(8)] [Target]",
         string layers = Layers,
         string forward = Forward,
         string loss = Loss,

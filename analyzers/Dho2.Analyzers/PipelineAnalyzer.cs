@@ -1,0 +1,68 @@
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Dho2.Modeling;
+using Dho2.Planning;
+using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.Diagnostics;
+
+namespace Dho2.Analyzers;
+
+/// <summary>Says what is wrong with pipeline classes: reads and plans them as the generator does, and reports what was found.</summary>
+[DiagnosticAnalyzer(LanguageNames.CSharp)]
+public sealed class PipelineAnalyzer : DiagnosticAnalyzer
+{
+    /// <inheritdoc/>
+    public override ImmutableArray<DiagnosticDescriptor> SupportedDiagnostics => ProblemDescriptors.All;
+
+    /// <inheritdoc/>
+    public override void Initialize(AnalysisContext context)
+    {
+        context.EnableConcurrentExecution();
+        context.ConfigureGeneratedCodeAnalysis(GeneratedCodeAnalysisFlags.None);
+        context.RegisterCompilationStartAction(static start =>
+        {
+            ImmutableArray<INamedTypeSymbol> attributes = start.Compilation.GetTypesByMetadataName(ModelReader.PipelineAttributeName);
+            if (!attributes.IsEmpty)
+            {
+                start.RegisterSymbolAction(symbol => Analyze(symbol, attributes), SymbolKind.NamedType);
+            }
+        });
+    }
+
+    private static void Analyze(SymbolAnalysisContext context, ImmutableArray<INamedTypeSymbol> attributes)
+    {
+        var type = (INamedTypeSymbol)context.Symbol;
+        if (type.GetAttributes().Any(attribute => attributes.Contains(attribute.AttributeClass!, SymbolEqualityComparer.Default))
+            && ModelReader.Read(type, context.Compilation, context.CancellationToken) is { } reading)
+        {
+            ReportModeling(context, reading);
+            ReportPlanning(context, reading);
+        }
+    }
+
+    private static void ReportModeling(SymbolAnalysisContext context, ModelReading reading)
+    {
+        foreach (ModelProblem problem in reading.Model.Problems)
+        {
+            context.ReportDiagnostic(Diagnostic.Create(
+                ProblemDescriptors.Of(problem.Kind), reading.LocationOf(problem.Span), problem.Arguments.ToArray<object>()));
+        }
+    }
+
+    private static void ReportPlanning(SymbolAnalysisContext context, ModelReading reading)
+    {
+        ModelDescription model = reading.Model.Description;
+        var placement = new Placement(reading, context.CancellationToken);
+        foreach (PlanProblem problem in Planner.Plan(model, cancellation: context.CancellationToken).Problems)
+        {
+            IReadOnlyList<StageMove> moves = StageAdvice.For(problem, model, placement);
+            context.ReportDiagnostic(Diagnostic.Create(
+                ProblemDescriptors.Of(problem.Kind),
+                placement.Of(problem),
+                StageMove.Locations(moves),
+                StageMove.Properties(moves),
+                problem.Arguments.ToArray<object>()));
+        }
+    }
+}
