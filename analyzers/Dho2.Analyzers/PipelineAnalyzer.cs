@@ -45,8 +45,10 @@ public sealed class PipelineAnalyzer : DiagnosticAnalyzer
     {
         foreach (ModelProblem problem in reading.Model.Problems)
         {
+            // A fix is offered for what is reported within the class itself, so a container's fault stands there too.
+            SourceSpan place = problem.Kind == ModelProblemKind.NotPartial ? reading.Model.Source.Class : problem.Span;
             context.ReportDiagnostic(Diagnostic.Create(
-                ProblemDescriptors.Of(problem.Kind), reading.LocationOf(problem.Span), problem.Arguments.ToArray<object>()));
+                ProblemDescriptors.Of(problem.Kind), reading.LocationOf(place), problem.Arguments.ToArray<object>()));
         }
     }
 

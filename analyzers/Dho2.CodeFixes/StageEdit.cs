@@ -17,12 +17,10 @@ internal static class StageEdit
     /// <param name="endOfLine">The end of a line in the file.</param>
     public static MemberDeclarationSyntax Apply(MemberDeclarationSyntax member, int stage, bool onOwnLine, string endOfLine)
     {
-        LiteralExpressionSyntax number = SyntaxFactory.LiteralExpression(
-            SyntaxKind.NumericLiteralExpression,
-            SyntaxFactory.Literal(stage.ToString(CultureInfo.InvariantCulture), stage));
-        return Find(member)?.ArgumentList?.Arguments.FirstOrDefault() is { } argument
-            ? member.ReplaceNode(argument.Expression, number.WithTriviaFrom(argument.Expression))
-            : Add(member, number, onOwnLine, endOfLine);
+        string number = stage.ToString(CultureInfo.InvariantCulture);
+        return Find(member)?.ArgumentList?.Arguments.FirstOrDefault()?.Expression is { } written
+            ? member.ReplaceNode(written, SyntaxFactory.ParseExpression(number).WithTriviaFrom(written))
+            : Add(member, Parse(number), onOwnLine, endOfLine);
     }
 
     /// <summary>The member's own stage attribute, or null.</summary>
@@ -31,18 +29,22 @@ internal static class StageEdit
             .SelectMany(list => list.Attributes)
             .FirstOrDefault(attribute => attribute.Name.GetLastToken().ValueText is "Stage" or "StageAttribute");
 
-    private static MemberDeclarationSyntax Add(MemberDeclarationSyntax member, ExpressionSyntax number, bool onOwnLine, string endOfLine)
+    private static MemberDeclarationSyntax Add(MemberDeclarationSyntax member, AttributeListSyntax list, bool onOwnLine, string endOfLine)
     {
         SyntaxTriviaList leading = member.GetLeadingTrivia();
-        AttributeListSyntax list = SyntaxFactory.AttributeList(SyntaxFactory.SingletonSeparatedList(SyntaxFactory.Attribute(
-                SyntaxFactory.ParseName("global::Dho2.Stage").WithAdditionalAnnotations(Simplifier.Annotation),
-                SyntaxFactory.AttributeArgumentList(SyntaxFactory.SingletonSeparatedList(SyntaxFactory.AttributeArgument(number))))))
-            .WithLeadingTrivia(leading)
-            .WithTrailingTrivia(onOwnLine ? SyntaxFactory.EndOfLine(endOfLine) : SyntaxFactory.Space);
-        SyntaxTriviaList rest = onOwnLine && leading.Count > 0 && leading.Last().IsKind(SyntaxKind.WhitespaceTrivia)
+        SyntaxTriviaList indentation = onOwnLine && leading.Count > 0 && leading.Last().IsKind(SyntaxKind.WhitespaceTrivia)
             ? SyntaxFactory.TriviaList(leading.Last())
             : default;
-        member = member.WithLeadingTrivia(rest);
+        list = list.WithLeadingTrivia(leading).WithTrailingTrivia(onOwnLine ? SyntaxFactory.EndOfLine(endOfLine) : SyntaxFactory.Space);
+        member = member.WithLeadingTrivia(indentation);
         return member.WithAttributeLists(member.AttributeLists.Insert(0, list));
+    }
+
+    /// <summary>The attribute, parsed, because what is built from parts is laid out anew; its name is shortened to what the usings allow.</summary>
+    private static AttributeListSyntax Parse(string number)
+    {
+        AttributeListSyntax list = SyntaxFactory.ParseMemberDeclaration($"[global::Dho2.Stage({number})] int field;")!.AttributeLists[0];
+        NameSyntax name = list.Attributes[0].Name;
+        return list.ReplaceNode(name, name.WithAdditionalAnnotations(Simplifier.Annotation));
     }
 }

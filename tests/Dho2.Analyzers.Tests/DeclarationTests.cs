@@ -22,10 +22,10 @@ public class DeclarationTests
     public Task A_containing_type_that_is_not_partial() => VerifyAsync(
         Usings
         + """
-          public static class {|DHO1001:Models|}
+          public static class Models
           {
               [Pipeline(MicroBatches = 8)] [Input(8)] [Target]
-              public partial class Net : Module<Tensor, Tensor>
+              public partial class {|DHO1001:Net|} : Module<Tensor, Tensor>
               {
           """
         + Layers

@@ -33,15 +33,17 @@ public class MakePartialTests
 
     [Fact]
     public Task The_types_around_it_too() => Verify.VerifyAsync(
-        "public static class {|DHO1001:Outer|}\n{\n    /* deep */ struct {|DHO1001:Inner|}\n    {\n"
-            + Class("[Pipeline, Input(8), Target] public class {|DHO1001:Net|}", "Net") + "    }\n}\n",
+        "public static class Outer\n{\n    /* deep */ struct Inner\n    {\n"
+            + Class("[Pipeline, Input(8), Target] public partial class {|DHO1001:{|DHO1001:Net|}|}", "Net") + "    }\n}\n",
         "public static partial class Outer\n{\n    /* deep */ partial struct Inner\n    {\n"
             + Class("[Pipeline, Input(8), Target] public partial class Net", "Net") + "    }\n}\n");
 
     [Fact]
     public Task Two_classes_in_one_type_at_once() => Verify.VerifyAsync(
-        "public static class {|DHO1001:Outer|}\n{\n"
-            + Class("[Pipeline, Input(8), Target] public partial class A", "A") + Class("[Pipeline, Input(8), Target] public class {|DHO1001:B|}", "B") + "}\n",
+        "public static class Outer\n{\n"
+            + Class("[Pipeline, Input(8), Target] public partial class {|DHO1001:A|}", "A")
+            + Class("[Pipeline, Input(8), Target] public class {|DHO1001:{|DHO1001:B|}|}", "B") + "}\n",
         "public static partial class Outer\n{\n"
-            + Class("[Pipeline, Input(8), Target] public partial class A", "A") + Class("[Pipeline, Input(8), Target] public partial class B", "B") + "}\n");
+            + Class("[Pipeline, Input(8), Target] public partial class A", "A")
+            + Class("[Pipeline, Input(8), Target] public partial class B", "B") + "}\n");
 }
