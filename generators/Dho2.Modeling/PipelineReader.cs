@@ -119,7 +119,9 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
 
         if (results > 0 || candidates.Count == 0)
         {
-            context.Report(ModelProblemKind.LossMissing, declaration.Identifier, type.Name, reason ?? "there is no method 'Loss'");
+            SyntaxNode? written = candidates.FirstOrDefault()?.DeclaringSyntaxReferences.FirstOrDefault()?.GetSyntax(context.Cancellation);
+            SyntaxToken place = written is MethodDeclarationSyntax method ? method.Identifier : declaration.Identifier;
+            context.Report(ModelProblemKind.LossMissing, place, type.Name, reason ?? "there is no method 'Loss'");
         }
 
         return null;

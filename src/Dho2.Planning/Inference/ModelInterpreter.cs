@@ -149,7 +149,7 @@ internal sealed class ModelInterpreter
         DType type = ElementTypes.IsFloating(input.DType) ? Elements : input.DType;
         if (input.Dimensions is not { } dimensions)
         {
-            Report(new(ProblemKind.InputWithoutShape, site, input.Name));
+            Report(new(ProblemKind.InputWithoutShape, site, input.Name, site.Kind));
             return new SymbolicTensor(null, null, false, NewStorage());
         }
 

@@ -41,7 +41,7 @@ public enum ProblemKind
     /// <summary>There are fewer samples than micro-batches.</summary>
     FewerSamplesThanMicroBatches,
 
-    /// <summary>An input of the model has no stated shape.</summary>
+    /// <summary>An input or target of the model has no stated shape.</summary>
     InputWithoutShape,
 
     /// <summary>An operation gets a tensor of a shape that it refuses.</summary>
@@ -77,7 +77,7 @@ public static class ProblemKinds
         ProblemKind.RelaxationHigh => "Over-relaxation is {0}; above 1.3 replicas with momentum may diverge",
         ProblemKind.FewerMicroBatchesThanStages => "{0} micro-batches keep {1} stages busy for {2} % of the time; with {3} micro-batches it would be {4} %",
         ProblemKind.FewerSamplesThanMicroBatches => "A batch of {0} samples makes only {0} of the {1} micro-batches",
-        ProblemKind.InputWithoutShape => "The shape of input '{0}' is not stated, so what follows from it is unknown; add [Input(...)] with the dimensions after the batch",
+        ProblemKind.InputWithoutShape => "The shape of '{0}' is not stated, so what follows from it is unknown; add [{1}(...)] with the dimensions after the batch",
         ProblemKind.ShapeMismatch => "{0}",
         ProblemKind.ArgumentRefused => "{0}",
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not a kind of problem."),
