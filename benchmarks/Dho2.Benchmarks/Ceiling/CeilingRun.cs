@@ -1,0 +1,195 @@
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Linq;
+using Dho2;
+using Dho2.Curvature;
+using Dho2.Optimizers;
+using Dho2.Pipelines;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Dho2.Benchmarks.Ceiling;
+
+/// <summary>Makes one run: a model on one stage, trained for the task's budget, its loss followed on fixed samples.</summary>
+internal sealed class CeilingRun : IDisposable
+{
+    private const int Measurements = 80;
+    private const int EvaluationSamples = 2_000;
+    private const double GradientClip = 3;
+
+    private readonly CeilingTask task;
+    private readonly RunSettings settings;
+    private readonly IPipelineStage stage;
+    private readonly FlatParameters parameters;
+    private readonly ShardedSpace space;
+    private readonly HybridOptimizer optimizer;
+    private readonly LanczosEstimator? estimator;
+    private readonly Generator sampler;
+    private readonly Generator curvatureSampler;
+    private readonly List<int> products = [];
+    private readonly List<double> scales = [];
+    private readonly List<double> productSeconds = [];
+    private readonly List<double> curvatureGradientSeconds = [];
+    private readonly List<double> gradientSeconds = [];
+    private readonly List<double> updateSeconds = [];
+
+    public CeilingRun(CeilingTask task, RunSettings settings)
+    {
+        this.task = task;
+        this.settings = settings;
+        stage = task.Model.Stages[0](new StageContext(settings.Seed));
+        parameters = new FlatParameters(stage.Layers, ScalarType.Float32, CPU);
+        ParameterSegment[] segments = [.. parameters.Segments.Select(s => new ParameterSegment(s.Name, s.Offset, s.Length))];
+        space = new ShardedSpace(segments);
+        CurvatureSettings? curvature = settings.Curvature;
+        optimizer = new HybridOptimizer(space, new HybridSettings
+        {
+            Base = settings.Base,
+            LearningRate = settings.LearningRate,
+            Alpha = curvature?.Alpha ?? 0,
+            MaxScale = curvature?.MaxScale,
+            MaxGradientNorm = GradientClip,
+            RandomDirections = curvature?.Kind == SubspaceKind.Random,
+            Seed = settings.Seed,
+        });
+        if (curvature is not null)
+        {
+            estimator = new LanczosEstimator(space, new LanczosSettings
+            {
+                Largest = curvature.Rank,
+                Smallest = 0,
+                Tolerance = 1e-5,
+                MaxOrder = (int)Math.Min(400, parameters.Count),
+                Seed = settings.Seed,
+            });
+        }
+
+        sampler = new Generator((ulong)StageContext.SeedOf(settings.Seed, "training samples"));
+        curvatureSampler = new Generator((ulong)StageContext.SeedOf(settings.Seed, "curvature samples"));
+    }
+
+    /// <summary>Trains for the whole budget.</summary>
+    public RunResult Run()
+    {
+        Stopwatch clock = Stopwatch.StartNew();
+        int every = Math.Max(1, task.Steps / Measurements);
+        List<int> steps = [];
+        List<double> losses = [];
+        double raise = 1;
+        for (int step = 0; step <= task.Steps; step++)
+        {
+            if (step % every == 0 || step == task.Steps)
+            {
+                steps.Add(step);
+                losses.Add(Loss());
+                if (!double.IsFinite(losses[^1]))
+                {
+                    break;
+                }
+            }
+
+            if (step == task.Steps)
+            {
+                break;
+            }
+
+            if (IsDue(step))
+            {
+                raise = Refresh();
+            }
+
+            double share = settings.Cosine ? 0.5 * (1 + Math.Cos(Math.PI * step / task.Steps)) : 1;
+            optimizer.LearningRate = settings.LearningRate * share * raise;
+            Step();
+        }
+
+        (double testLoss, double? accuracy) = Test();
+        return new RunResult(
+            settings, [.. steps], [.. losses], testLoss, accuracy, [.. products], [.. scales],
+            Median(gradientSeconds), Median(updateSeconds), Median(productSeconds), Median(curvatureGradientSeconds), clock.Elapsed.TotalSeconds);
+    }
+
+    public void Dispose()
+    {
+        estimator?.Dispose();
+        optimizer.Dispose();
+        parameters.Dispose();
+        stage.Dispose();
+        sampler.Dispose();
+        curvatureSampler.Dispose();
+    }
+
+    private bool IsDue(int step) =>
+        settings.Curvature is { } curvature
+        && step >= curvature.Warmup
+        && (step == curvature.Warmup || (curvature.Every != int.MaxValue && (step - curvature.Warmup) % curvature.Every == 0));
+
+    private void Step()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        (Tensor inputs, Tensor targets) = task.Take(randint(0, task.Samples, [task.Batch], ScalarType.Int64, generator: sampler));
+        long start = Stopwatch.GetTimestamp();
+        parameters.Gradients.zero_();
+        task.Model.Loss(stage.Forward([inputs]), [targets]).backward();
+        long between = Stopwatch.GetTimestamp();
+        optimizer.ClipGradient(parameters.Gradients);
+        optimizer.Step(parameters.Values, parameters.Gradients);
+        gradientSeconds.Add(Stopwatch.GetElapsedTime(start, between).TotalSeconds);
+        updateSeconds.Add(Stopwatch.GetElapsedTime(between).TotalSeconds);
+    }
+
+    // Puts new curvature into force; returns the factor by which the base's rate is to be raised by hand.
+    private double Refresh()
+    {
+        CurvatureSettings curvature = settings.Curvature!;
+        using DisposeScope scope = NewDisposeScope();
+        (Tensor inputs, Tensor targets) = task.Take(randperm(task.Samples, generator: curvatureSampler).narrow(0, 0, curvature.Batch));
+        using BatchHessian hessian = new(task.Model, parameters, settings.Seed, inputs, targets, curvature.Kind == SubspaceKind.GaussNewton);
+        CurvatureEstimate estimate = estimator!.Run(hessian, optimizer.Subspace);
+        products.Add(estimate.Products);
+        productSeconds.Add(hessian.MedianProductSeconds);
+        curvatureGradientSeconds.Add(hessian.GradientSeconds);
+        if (curvature.Kind != SubspaceKind.ScaleOnly)
+        {
+            optimizer.Refresh(estimate);
+            scales.Add(optimizer.Scale);
+            return 1;
+        }
+
+        IReadOnlyList<double> values = estimate.Eigenvalues;
+        double scale = Math.Clamp(Math.Abs(values[^1]) / Math.Abs(values[0]), 1, curvature.MaxScale);
+        estimate.Subspace?.Dispose();
+        scales.Add(scale);
+        return scale;
+    }
+
+    private double Loss()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable noGrad = no_grad();
+        (Tensor inputs, Tensor targets) = task.EvaluationSamples(Math.Min(EvaluationSamples, task.Samples));
+        return task.Model.Loss(stage.Forward([inputs]), [targets]).item<float>();
+    }
+
+    private (double Loss, double? Accuracy) Test()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable noGrad = no_grad();
+        (Tensor inputs, Tensor targets) = task.TestSamples();
+        Tensor[] results = stage.Forward([inputs]);
+        double? accuracy = task.HasAccuracy ? results[0].argmax(1).eq(targets).to_type(ScalarType.Float64).mean().item<double>() : null;
+        return (task.Model.Loss(results, [targets]).item<float>(), accuracy);
+    }
+
+    private static double Median(List<double> values)
+    {
+        if (values.Count == 0)
+        {
+            return 0;
+        }
+
+        double[] sorted = [.. values.Order()];
+        return sorted[sorted.Length / 2];
+    }
+}

