@@ -14,8 +14,9 @@ namespace Dho2.Benchmarks.Ceiling;
 /// <summary>Makes one run: a model on one stage, trained for the task's budget, its loss followed on fixed samples.</summary>
 internal sealed class CeilingRun : IDisposable
 {
-    private const int Measurements = 80;
-    private const int EvaluationSamples = 2_000;
+    private const int Measurements = 40;
+    private const int EvaluationSamples = 1_000;
+    private const int Chunk = 250;
     private const double GradientClip = 3;
 
     private readonly CeilingTask task;
@@ -166,20 +167,36 @@ internal sealed class CeilingRun : IDisposable
 
     private double Loss()
     {
-        using DisposeScope scope = NewDisposeScope();
-        using IDisposable noGrad = no_grad();
         (Tensor inputs, Tensor targets) = task.EvaluationSamples(Math.Min(EvaluationSamples, task.Samples));
-        return task.Model.Loss(stage.Forward([inputs]), [targets]).item<float>();
+        return Evaluate(inputs, targets).Loss;
     }
 
     private (double Loss, double? Accuracy) Test()
     {
-        using DisposeScope scope = NewDisposeScope();
-        using IDisposable noGrad = no_grad();
         (Tensor inputs, Tensor targets) = task.TestSamples();
-        Tensor[] results = stage.Forward([inputs]);
-        double? accuracy = task.HasAccuracy ? results[0].argmax(1).eq(targets).to_type(ScalarType.Float64).mean().item<double>() : null;
-        return (task.Model.Loss(results, [targets]).item<float>(), accuracy);
+        return Evaluate(inputs, targets);
+    }
+
+    // In chunks, so that activations stay small; takes over both tensors.
+    private (double Loss, double? Accuracy) Evaluate(Tensor inputs, Tensor targets)
+    {
+        using IDisposable noGrad = no_grad();
+        long count = inputs.shape[0];
+        double loss = 0;
+        double hits = 0;
+        for (long first = 0; first < count; first += Chunk)
+        {
+            using DisposeScope scope = NewDisposeScope();
+            long size = Math.Min(Chunk, count - first);
+            Tensor part = targets.narrow(0, first, size);
+            Tensor[] results = stage.Forward([inputs.narrow(0, first, size)]);
+            loss += task.Model.Loss(results, [part]).item<float>() * size;
+            hits += task.HasAccuracy ? results[0].argmax(1).eq(part).to_type(ScalarType.Float64).sum().item<double>() : 0;
+        }
+
+        inputs.Dispose();
+        targets.Dispose();
+        return (loss / count, task.HasAccuracy ? hits / count : null);
     }
 
     private static double Median(List<double> values)

@@ -18,7 +18,7 @@ internal readonly record struct GeometricMean(double Value, double Low, double H
             return new(double.NaN, double.NaN, double.NaN, 0);
         }
 
-        double[] logs = values.Select(Math.Log).ToArray();
+        double[] logs = values.Select(value => Math.Log(value)).ToArray();
         double mean = logs.Average();
         if (logs.Length == 1)
         {
