@@ -4,7 +4,6 @@ using System.Globalization;
 using System.Linq;
 using Dho2;
 using Dho2.Curvature;
-using Dho2.Curvature;
 using Dho2.Planning;
 using Spectre.Console;
 

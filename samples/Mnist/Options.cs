@@ -75,7 +75,7 @@ internal sealed record Options
                     string optimizer = Value();
                     alone = optimizer == "hybrid"
                         ? null
-                        : OneOf(name, optimizer, new() { ["heavy-ball"] = BaseKind.HeavyBall, ["adam"] = BaseKind.Adam }, "hybrid, ");
+                        : OneOf(name, optimizer, new Dictionary<string, BaseKind> { ["heavy-ball"] = BaseKind.HeavyBall, ["adam"] = BaseKind.Adam }, "hybrid, ");
                     break;
                 case "--data":
                     options.Data = Value();
