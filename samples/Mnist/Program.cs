@@ -79,14 +79,6 @@ internal static class Program
         }
     }
 
-    private static TensorDataset ToDataset(LabelledImages items)
-    {
-        using (items)
-        {
-            return new TensorDataset(items.Images, items.Labels);
-        }
-    }
-
     private static int Refuse(params string[] lines)
     {
         foreach (string line in lines)
