@@ -1,0 +1,97 @@
+using System;
+using System.Linq;
+using Dho2.Numerics;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace Dho2.Tests.Numerics;
+
+public class RowBlockTests
+{
+    public static TheoryData<ScalarType, ScalarType, int> Cases
+    {
+        get
+        {
+            TheoryData<ScalarType, ScalarType, int> cases = [];
+            foreach (int size in new[] { 0, 1, 7, 33, 4096, 70_001 })
+            {
+                cases.Add(ScalarType.Float32, ScalarType.Float32, size);
+                cases.Add(ScalarType.Float64, ScalarType.Float64, size);
+                cases.Add(ScalarType.BFloat16, ScalarType.Float32, size);
+                cases.Add(ScalarType.Float64, ScalarType.Float32, size);
+            }
+
+            return cases;
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Sums_are_those_of_float64(ScalarType rowType, ScalarType vectorType, int size)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        random.manual_seed(size);
+        Tensor rows = randn(3, size).to(rowType);
+        Tensor vector = randn(size).to(vectorType);
+        double[] expected = rows.to(ScalarType.Float64).mv(vector.to(ScalarType.Float64)).data<double>().ToArray();
+        double[] actual = new double[3];
+        RowBlock.LocalDots(rows, vector, actual);
+        Compare.Near(expected, actual, 1e-13 * (size + 1));
+        RowBlock.SlicedDots(rows, vector, actual);
+        Compare.Near(expected, actual, 1e-13 * (size + 1));
+    }
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Combinations_are_added_in_the_vectors_type(ScalarType rowType, ScalarType vectorType, int size)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        random.manual_seed(size);
+        double[] factors = [0.5, -2, 0.25];
+        Tensor rows = randn(3, size).to(rowType);
+        Tensor vector = randn(size).to(vectorType);
+        Tensor expected = vector.to(ScalarType.Float64) + rows.to(ScalarType.Float64).t().mv(tensor(factors));
+        Tensor sliced = vector.clone();
+        RowBlock.AddCombination(rows, factors, vector);
+        RowBlock.SlicedAddCombination(rows, factors, sliced);
+        double tolerance = vectorType == ScalarType.Float64 ? 1e-14 : 2e-6;
+        Compare.Near(Numbers(expected), Numbers(vector), tolerance);
+        Compare.Near(Numbers(expected), Numbers(sliced), tolerance);
+    }
+
+    [Fact]
+    public void The_number_of_threads_does_not_show()
+    {
+        using DisposeScope scope = NewDisposeScope();
+        int threads = get_num_threads();
+        Tensor rows = randn(4, 400_000);
+        Tensor vector = randn(400_000);
+        double[] one = new double[4];
+        double[] many = new double[4];
+        try
+        {
+            set_num_threads(1);
+            RowBlock.LocalDots(rows, vector, one);
+            set_num_threads(4);
+            RowBlock.LocalDots(rows, vector, many);
+        }
+        finally
+        {
+            set_num_threads(threads);
+        }
+
+        Assert.Equal(one, many);
+    }
+
+    [Fact]
+    public void Shapes_that_do_not_belong_together_are_refused()
+    {
+        using Tensor rows = zeros(2, 5);
+        using Tensor vector = zeros(4);
+        ArgumentException error = Assert.Throws<ArgumentException>(() => RowBlock.LocalDots(rows, vector, new double[2]));
+        Assert.Contains("(2, 5)", error.Message);
+        Assert.Contains("(4)", error.Message);
+    }
+
+    private static double[] Numbers(Tensor tensor) => tensor.to(ScalarType.Float64).data<double>().ToArray();
+}
