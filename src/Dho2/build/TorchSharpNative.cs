@@ -340,7 +340,7 @@ public sealed class PatchTorchSharpNative : Microsoft.Build.Utilities.Task
         }
         catch (InvalidDataException e)
         {
-            Log.LogError(null, "DHO0001", null, Original, 0, 0, 0, 0, "{0} Set the property Dho2PatchTorchSharp to false to build without this step.", e.Message);
+            Log.LogError("{0} Set the property Dho2PatchTorchSharp to false to build without this step.", e.Message);
         }
 
         return !Log.HasLoggedErrors;

@@ -1,12 +1,15 @@
 using System;
 using System.Collections.Generic;
+using System.Globalization;
 using System.IO;
 using System.IO.Compression;
 using System.Linq;
+using System.Text.RegularExpressions;
+using Dho2.Tests.Shared;
 
 namespace Dho2.EndToEnd.Tests.Package;
 
-public sealed class PackageTests(PackedConsumer consumer) : IClassFixture<PackedConsumer>
+public sealed class PackageTests(PackedDho2 package) : IClassFixture<PackedDho2>
 {
     [Fact]
     public void Holds_the_libraries_all_that_the_compiler_loads_and_the_build_files()
@@ -29,23 +32,47 @@ public sealed class PackageTests(PackedConsumer consumer) : IClassFixture<Packed
             "lib/net10.0/Dho2.xml",
         ];
 
-        Assert.Equal(expected, Entries(consumer.Package));
-        Assert.Equal(["Dho2.nuspec", "lib/net10.0/Dho2.Planning.pdb", "lib/net10.0/Dho2.pdb"], Entries(consumer.Symbols));
+        Assert.Equal(expected, Entries(package.Package));
+        Assert.Equal(["Dho2.nuspec", "lib/net10.0/Dho2.Planning.pdb", "lib/net10.0/Dho2.pdb"], Entries(package.Symbols));
     }
 
     [Fact]
-    public void Restores_from_an_empty_cache_builds_and_trains()
+    public void Restores_into_an_empty_cache_generates_builds_and_trains()
     {
-        (int exitCode, string output) = consumer.Run(consumer.Project, "run", "-c", "Release");
+        string folder = package.WriteProgram("Small", ("Program.cs", Source("Program.cs")), ("SmallNet.cs", Source("SmallNet.cs")));
+
+        (int exitCode, string output) = package.Run(folder, "run", "-c", "Release");
 
         Assert.True(exitCode == 0, output);
-        Assert.Contains("second derivative: 6 6 6", output);
-        Assert.Equal(["dho2"], Directory.GetDirectories(consumer.Cache).Select(Path.GetFileName));
+        Assert.Equal(["dho2"], Directory.GetDirectories(package.Cache).Select(Path.GetFileName));
+        string[] generated = Directory.GetFiles(Path.Combine(folder, "obj/Release/net10.0/generated/Dho2.Generators"), "*.cs", SearchOption.AllDirectories);
+        Assert.Contains(generated, file => File.ReadAllText(file).Contains("class Stage1"));
+        Match result = Regex.Match(output, @"^stages=2 steps=32 estimates=(\d+) before=([\d.]+) after=([\d.]+) unsplit=([\d.]+)", RegexOptions.Multiline);
+        Assert.True(result.Success, output);
+        double[] numbers = [.. result.Groups.Values.Skip(1).Select(g => double.Parse(g.Value, CultureInfo.InvariantCulture))];
+        Assert.True(numbers[0] >= 1, output);
+        Assert.True(numbers[2] < 0.7 * numbers[1], output);
+        Assert.Equal(numbers[2], numbers[3], 0.0002);
     }
 
-    private static IEnumerable<string> Entries(string package)
+    [Fact]
+    public void Analyzers_report_in_the_users_build()
     {
-        using ZipArchive archive = ZipFile.OpenRead(package);
+        string broken = Source("SmallNet.cs").Replace("partial class", "class", StringComparison.Ordinal);
+        string folder = package.WriteProgram("Broken", ("Program.cs", "return;"), ("SmallNet.cs", broken));
+
+        (int exitCode, string output) = package.Run(folder, "build");
+
+        Assert.NotEqual(0, exitCode);
+        Assert.Matches(@"SmallNet\.cs\(12,14\): error DHO1001: ", output);
+    }
+
+    private static string Source(string name)
+        => File.ReadAllText(BuildMetadata.RepositoryPath($"tests/Dho2.EndToEnd.Tests/Package/Program/{name}"));
+
+    private static IEnumerable<string> Entries(string path)
+    {
+        using ZipArchive archive = ZipFile.OpenRead(path);
         return archive.Entries.Select(e => e.FullName)
             .Where(n => !n.StartsWith("_rels/", StringComparison.Ordinal) && !n.StartsWith("package/", StringComparison.Ordinal) && n != "[Content_Types].xml")
             .Order(StringComparer.Ordinal).ToArray();

@@ -1,0 +1,109 @@
+using System;
+using System.Collections.Generic;
+using System.IO;
+using Dho2.Tests.Shared;
+
+namespace Dho2.EndToEnd.Tests.Package;
+
+/// <summary>
+/// The package, made from what the solution's build left, and empty projects that get it from a folder feed into an empty
+/// package cache. Packages of others come from the machine's cache in place; nothing is downloaded.
+/// </summary>
+public sealed class PackedDho2 : IDisposable
+{
+    // A version of its own, so that no other Dho2 on this machine can be taken for the one under test.
+    private const string Version = "0.0.0-test";
+
+    // Beside the tests rather than in the temporary folder, which is often another file system: libtorch is linked.
+    private readonly DirectoryInfo root = Directory.CreateDirectory(Path.Combine(AppContext.BaseDirectory, "package-" + Guid.NewGuid().ToString("N")));
+
+    public PackedDho2()
+    {
+        try
+        {
+            (int exitCode, string output) = Run(
+                BuildMetadata.RepositoryPath("src/Dho2"), "pack", "--no-build", "-c", BuildMetadata.Get("Configuration"), "-o", Feed, $"-p:PackageVersion={Version}");
+            Assert.True(exitCode == 0, output);
+            WriteSurroundings();
+        }
+        catch
+        {
+            Dispose();
+            throw;
+        }
+    }
+
+    public string Package => Path.Combine(Feed, $"Dho2.{Version}.nupkg");
+
+    public string Symbols => Path.Combine(Feed, $"Dho2.{Version}.snupkg");
+
+    public string Cache => Path.Combine(root.FullName, "cache");
+
+    private string Feed => Path.Combine(root.FullName, "feed");
+
+    /// <summary>Writes a program that references the package and nothing else but libtorch.</summary>
+    /// <returns>Its folder.</returns>
+    public string WriteProgram(string name, params (string File, string Text)[] sources)
+    {
+        Write($"{name}/{name}.csproj", $"""
+            <Project Sdk="Microsoft.NET.Sdk">
+              <PropertyGroup>
+                <TargetFramework>net10.0</TargetFramework>
+                <OutputType>Exe</OutputType>
+                <Nullable>enable</Nullable>
+                <TreatWarningsAsErrors>true</TreatWarningsAsErrors>
+                <EmitCompilerGeneratedFiles>true</EmitCompilerGeneratedFiles>
+                <CreateHardLinksForCopyLocalIfPossible>true</CreateHardLinksForCopyLocalIfPossible>
+              </PropertyGroup>
+              <ItemGroup>
+                <PackageReference Include="Dho2" Version="{Version}" />
+                <PackageReference Include="{BuildMetadata.Get("LibTorchPackage")}" Version="{BuildMetadata.Get("LibTorchVersion")}" />
+              </ItemGroup>
+            </Project>
+            """);
+        foreach ((string file, string text) in sources)
+        {
+            Write($"{name}/{file}", text);
+        }
+
+        return Path.Combine(root.FullName, name);
+    }
+
+    /// <summary>Runs the SDK's command line with the empty cache, leaving no server behind.</summary>
+    public (int ExitCode, string Output) Run(string folder, params string[] arguments) => Dotnet.Run(folder, new Dictionary<string, string>
+    {
+        ["NUGET_PACKAGES"] = Cache,
+        ["MSBUILDDISABLENODEREUSE"] = "1",
+        ["UseSharedCompilation"] = "false",
+    }, arguments);
+
+    public void Dispose() => root.Delete(recursive: true);
+
+    private void WriteSurroundings()
+    {
+        // The root lies inside this repository, whose own settings end here.
+        Write("Directory.Build.props", "<Project />");
+        Write("Directory.Build.targets", "<Project />");
+        Write("Directory.Packages.props", "<Project />");
+        Write(".editorconfig", "root = true\n");
+        Write("NuGet.Config", $"""
+            <configuration>
+              <packageSources>
+                <clear />
+                <add key="feed" value="{Feed}" />
+              </packageSources>
+              <fallbackPackageFolders>
+                <clear />
+                <add key="machine" value="{BuildMetadata.Get("PackageCache")}" />
+              </fallbackPackageFolders>
+            </configuration>
+            """);
+    }
+
+    private void Write(string name, string text)
+    {
+        string path = Path.Combine(root.FullName, name);
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        File.WriteAllText(path, text);
+    }
+}
