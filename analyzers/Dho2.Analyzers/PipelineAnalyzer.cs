@@ -56,7 +56,8 @@ public sealed class PipelineAnalyzer : DiagnosticAnalyzer
     {
         ModelDescription model = reading.Model.Description;
         var placement = new Placement(reading, context.CancellationToken);
-        foreach (PlanProblem problem in Planner.Plan(model, cancellation: context.CancellationToken).Problems)
+        PlanResult result = Planner.Plan(model, cancellation: context.CancellationToken);
+        foreach (PlanProblem problem in result.Problems)
         {
             IReadOnlyList<StageMove> moves = StageAdvice.For(problem, model, placement);
             context.ReportDiagnostic(Diagnostic.Create(
@@ -65,6 +66,11 @@ public sealed class PipelineAnalyzer : DiagnosticAnalyzer
                 StageMove.Locations(moves),
                 StageMove.Properties(moves),
                 problem.Arguments.ToArray<object>()));
+        }
+
+        if (result.Plan is not null && CurvatureScopeCheck.Run(reading.Model, result.Plan, placement) is { } scope)
+        {
+            context.ReportDiagnostic(scope);
         }
     }
 }

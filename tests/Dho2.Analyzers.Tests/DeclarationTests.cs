@@ -100,6 +100,13 @@ public class DeclarationTests
     public Task A_value_at_the_end_of_its_range(string attributes) => VerifyAsync(Net(attributes: $"[{attributes}] [Input(8)] [Target]"));
 
     [Fact]
+    public Task A_rank_of_a_layer_out_of_range() => VerifyAsync(Net(layers:
+        """
+        [Stage(0), CurvatureRank(-1)] private readonly Linear {|DHO1006:first|} = Linear(8, 8);
+        [Stage(0), CurvatureRank(0)] private readonly Linear second = Linear(8, 4);
+        """));
+
+    [Fact]
     public Task A_layer_that_a_stage_cannot_create() => VerifyAsync(Net(
         layers: """
                 [Stage(0)] private readonly Linear {|DHO1007:first|};

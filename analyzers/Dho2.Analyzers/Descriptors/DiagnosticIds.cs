@@ -76,6 +76,9 @@ public static class DiagnosticIds
     /// <summary>There are fewer samples than micro-batches.</summary>
     public const string FewerSamplesThanMicroBatches = "DHO1302";
 
+    /// <summary>A layer's rank makes the curvature block-diagonal.</summary>
+    public const string CurvatureBlockDiagonal = "DHO1501";
+
     /// <summary>ADMM's over-relaxation is above what is advised.</summary>
     public const string RelaxationHigh = "DHO1601";
 

@@ -18,7 +18,7 @@ internal static class ProblemDescriptors
         LayerWithoutStage, StageGap, StageOutOfRange, LaterStageFeedsEarlier, StatementNotSliced, StatementOverSeveralStages,
         ValueCannotCross, InstanceMember, PartitionDependentRandomness, NestedDropout,
         ShapeMismatch, ArgumentRefused,
-        FewerMicroBatchesThanStages, FewerSamplesThanMicroBatches, RelaxationHigh, DescriptionInconsistent,
+        FewerMicroBatchesThanStages, FewerSamplesThanMicroBatches, CurvatureBlockDiagonal, RelaxationHigh, DescriptionInconsistent,
     ];
 
     /// <summary>The diagnostic for what modeling could not read.</summary>

@@ -8,7 +8,7 @@ internal static class OptionChecks
 {
     private const int MaxMicroBatches = 65_536;
 
-    public static void Check(ModelOptions options, int stages, List<PlanProblem> problems)
+    public static void Check(ModelDescription model, ModelOptions options, int stages, List<PlanProblem> problems)
     {
         void Require(bool holds, string what, string value, string range)
         {
@@ -39,6 +39,14 @@ internal static class OptionChecks
             AtLeast(0, "Curvature.Batch", curvature.Batch);
             Finite(curvature.Alpha >= 0, "Curvature.Alpha", curvature.Alpha, "at least 0");
             Finite(curvature.MaxScale >= 1, "Curvature.MaxScale", curvature.MaxScale, "at least 1");
+        }
+
+        for (int i = 0; i < model.Layers.Count; i++)
+        {
+            if (model.Layers[i] is { CurvatureRank: < 0 and var rank, Name: var name })
+            {
+                problems.Add(new(ProblemKind.NumberOutOfRange, new PlanSite(SiteKind.Layer, i), $"CurvatureRank of '{name}'", rank, "at least 0"));
+            }
         }
 
         if (options.Admm is { } admm)

@@ -30,11 +30,11 @@ public static class Planner
         StageAssignment? assignment = StageAssignment.Make(model, inference.Values, problems, cancellation);
         if (assignment is null)
         {
-            OptionChecks.Check(options, 1, problems);
+            OptionChecks.Check(model, options, 1, problems);
             return new(null, problems.Concat(inference.Problems).ToEquatableArray());
         }
 
-        OptionChecks.Check(options, assignment.Stages, problems);
+        OptionChecks.Check(model, options, assignment.Stages, problems);
         if (options.DType != model.Options.DType && options.DType is DType.Float32 or DType.Float64)
         {
             inference = ShapeInference.Infer(model with { Options = options }, cancellation);

@@ -1,0 +1,17 @@
+using Microsoft.CodeAnalysis;
+
+namespace Dho2.Analyzers;
+
+internal static partial class Descriptors
+{
+    private const string Curvature = "Dho2.Curvature";
+
+    public static readonly DiagnosticDescriptor CurvatureBlockDiagonal = new(
+        DiagnosticIds.CurvatureBlockDiagonal,
+        "A layer's rank makes the curvature block-diagonal",
+        "The rank of '{0}' makes the curvature block-diagonal: each of the {1} stages keeps eigenpairs of its own block ({2}), and what couples the stages is left out; state Scope = CurvatureScope.Stage if that is meant, or CurvatureScope.Global for one subspace",
+        Curvature,
+        DiagnosticSeverity.Info,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.CurvatureBlockDiagonal));
+}
