@@ -1,5 +1,4 @@
 using System;
-using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Threading.Tasks;
@@ -14,19 +13,11 @@ namespace Dho2.Numerics;
 /// </summary>
 internal static unsafe class HostRows
 {
-    private const int BlockSize = 1 << 16;
-    private const int TileSize = 1 << 12;
+    /// <summary>Elements of a block, the unit of work of one thread.</summary>
+    public const int BlockSize = 1 << 16;
 
-    private interface IKernel
-    {
-        static abstract int RowElementSize { get; }
-
-        static abstract int VectorElementSize { get; }
-
-        static abstract double Dot(byte* row, byte* vector, int count);
-
-        static abstract void Add(double coefficient, byte* row, byte* vector, int count);
-    }
+    /// <summary>Elements of a tile, which stays in the nearest cache.</summary>
+    public const int TileSize = 1 << 12;
 
     /// <summary>Whether these tensors lie in host memory, without gaps, with element types that have a pass here.</summary>
     public static bool Supports(Tensor rows, Tensor vector) =>
@@ -71,7 +62,7 @@ internal static unsafe class HostRows
     }
 
     private static void Dots<T>(Tensor rows, Tensor vector, Span<double> result)
-        where T : struct, IKernel
+        where T : struct, IRowKernel
     {
         byte* row = Address(rows);
         byte* x = Address(vector);
@@ -106,7 +97,7 @@ internal static unsafe class HostRows
     }
 
     private static void AddCombination<T>(Tensor rows, ReadOnlySpan<double> coefficients, Tensor vector)
-        where T : struct, IKernel
+        where T : struct, IRowKernel
     {
         byte* row = Address(rows);
         byte* y = Address(vector);
@@ -128,9 +119,11 @@ internal static unsafe class HostRows
         GC.KeepAlive(vector);
     }
 
-    private static int Blocks(long size) => checked((int)((size + BlockSize - 1) / BlockSize));
+    /// <summary>The number of blocks of a vector.</summary>
+    public static int Blocks(long size) => checked((int)((size + BlockSize - 1) / BlockSize));
 
-    private static void ForBlocks(int blocks, Action<int> action)
+    /// <summary>Works on all blocks, on as many threads as torch would use.</summary>
+    public static void ForBlocks(int blocks, Action<int> action)
     {
         int threads = Math.Min(get_num_threads(), blocks);
         if (threads <= 1)
@@ -146,165 +139,20 @@ internal static unsafe class HostRows
         }
     }
 
-    // Through one element: the whole may be larger than a span can be.
-    private static byte* Address(Tensor tensor)
+    /// <summary>Where a vector begins if it lies in host memory, for vectors that stay where they are; else, or where it is empty, 0.</summary>
+    public static IntPtr AddressOrZero(Tensor vector) =>
+        vector.device_type == DeviceType.CPU && vector.NumberOfElements > 0 ? (IntPtr)Address(vector) : IntPtr.Zero;
+
+    /// <summary>An element of a vector that begins at an address; null where there is none.</summary>
+    public static T* At<T>(IntPtr address, long start)
+        where T : unmanaged => address == IntPtr.Zero ? null : (T*)address + start;
+
+    /// <summary>Where a tensor in host memory without gaps begins.</summary>
+    public static byte* Address(Tensor tensor)
     {
+        // Through one element: the whole may be larger than a span can be.
         using Tensor flat = tensor.view(-1);
         using Tensor first = flat.narrow(0, 0, 1);
         return (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
-    }
-
-    private readonly struct DoubleKernel : IKernel
-    {
-        public static int RowElementSize => sizeof(double);
-
-        public static int VectorElementSize => sizeof(double);
-
-        public static double Dot(byte* row, byte* vector, int count)
-        {
-            double* a = (double*)row;
-            double* b = (double*)vector;
-            Vector<double> even = default;
-            Vector<double> odd = default;
-            int i = 0;
-            for (; i <= count - 2 * Vector<double>.Count; i += 2 * Vector<double>.Count)
-            {
-                even += Vector.Load(a + i) * Vector.Load(b + i);
-                odd += Vector.Load(a + i + Vector<double>.Count) * Vector.Load(b + i + Vector<double>.Count);
-            }
-
-            double sum = Vector.Sum(even + odd);
-            for (; i < count; i++)
-            {
-                sum += a[i] * b[i];
-            }
-
-            return sum;
-        }
-
-        public static void Add(double coefficient, byte* row, byte* vector, int count)
-        {
-            double* a = (double*)row;
-            double* b = (double*)vector;
-            int i = 0;
-            for (; i <= count - Vector<double>.Count; i += Vector<double>.Count)
-            {
-                Vector.Store(Vector.Load(b + i) + coefficient * Vector.Load(a + i), b + i);
-            }
-
-            for (; i < count; i++)
-            {
-                b[i] += coefficient * a[i];
-            }
-        }
-    }
-
-    private readonly struct SingleKernel : IKernel
-    {
-        public static int RowElementSize => sizeof(float);
-
-        public static int VectorElementSize => sizeof(float);
-
-        public static double Dot(byte* row, byte* vector, int count)
-        {
-            float* a = (float*)row;
-            float* b = (float*)vector;
-            Vector<double> low = default;
-            Vector<double> high = default;
-            int i = 0;
-            for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
-            {
-                Vector.Widen(Vector.Load(a + i), out Vector<double> aLow, out Vector<double> aHigh);
-                Vector.Widen(Vector.Load(b + i), out Vector<double> bLow, out Vector<double> bHigh);
-                low += aLow * bLow;
-                high += aHigh * bHigh;
-            }
-
-            double sum = Vector.Sum(low + high);
-            for (; i < count; i++)
-            {
-                sum += (double)a[i] * b[i];
-            }
-
-            return sum;
-        }
-
-        public static void Add(double coefficient, byte* row, byte* vector, int count)
-        {
-            float factor = (float)coefficient;
-            float* a = (float*)row;
-            float* b = (float*)vector;
-            int i = 0;
-            for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
-            {
-                Vector.Store(Vector.Load(b + i) + factor * Vector.Load(a + i), b + i);
-            }
-
-            for (; i < count; i++)
-            {
-                b[i] += factor * a[i];
-            }
-        }
-    }
-
-    private readonly struct BFloat16Kernel : IKernel
-    {
-        public static int RowElementSize => sizeof(ushort);
-
-        public static int VectorElementSize => sizeof(float);
-
-        public static double Dot(byte* row, byte* vector, int count)
-        {
-            ushort* a = (ushort*)row;
-            float* b = (float*)vector;
-            Vector<double> sums = default;
-            int i = 0;
-            for (; i <= count - Vector<ushort>.Count; i += Vector<ushort>.Count)
-            {
-                Vector.Widen(Vector.Load(a + i), out Vector<uint> first, out Vector<uint> second);
-                sums += Dot(ToSingle(first), Vector.Load(b + i));
-                sums += Dot(ToSingle(second), Vector.Load(b + i + Vector<float>.Count));
-            }
-
-            double sum = Vector.Sum(sums);
-            for (; i < count; i++)
-            {
-                sum += (double)ToSingle(a[i]) * b[i];
-            }
-
-            return sum;
-        }
-
-        public static void Add(double coefficient, byte* row, byte* vector, int count)
-        {
-            float factor = (float)coefficient;
-            ushort* a = (ushort*)row;
-            float* b = (float*)vector;
-            int i = 0;
-            for (; i <= count - Vector<ushort>.Count; i += Vector<ushort>.Count)
-            {
-                Vector.Widen(Vector.Load(a + i), out Vector<uint> first, out Vector<uint> second);
-                Vector.Store(Vector.Load(b + i) + factor * ToSingle(first), b + i);
-                float* next = b + i + Vector<float>.Count;
-                Vector.Store(Vector.Load(next) + factor * ToSingle(second), next);
-            }
-
-            for (; i < count; i++)
-            {
-                b[i] += factor * ToSingle(a[i]);
-            }
-        }
-
-        private static Vector<double> Dot(Vector<float> a, Vector<float> b)
-        {
-            Vector.Widen(a, out Vector<double> aLow, out Vector<double> aHigh);
-            Vector.Widen(b, out Vector<double> bLow, out Vector<double> bHigh);
-            return aLow * bLow + aHigh * bHigh;
-        }
-
-        // A bfloat16 is the upper half of a float32.
-        private static Vector<float> ToSingle(Vector<uint> halves) => Vector.AsVectorSingle(Vector.ShiftLeft(halves, 16));
-
-        private static float ToSingle(ushort half) => BitConverter.UInt32BitsToSingle((uint)half << 16);
     }
 }

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using Dho2.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -12,6 +13,9 @@ internal sealed class AdamBase : FlatBase
     private readonly Tensor mean;
     private readonly Tensor square;
     private readonly Dictionary<string, Tensor> vectors;
+    private readonly ScalarType type;
+    private readonly IntPtr meanAddress;
+    private readonly IntPtr squareAddress;
 
     public AdamBase(Tensor like, BaseSettings settings)
         : base(BaseKind.Adam)
@@ -19,22 +23,44 @@ internal sealed class AdamBase : FlatBase
         this.settings = settings;
         mean = ZerosLike(like);
         square = ZerosLike(like);
+        type = like.dtype;
+        meanAddress = HostRows.AddressOrZero(mean);
+        squareAddress = HostRows.AddressOrZero(square);
         vectors = new Dictionary<string, Tensor> { ["mean"] = mean, ["square"] = square };
     }
+
+    private double Correction => 1 - Math.Pow(settings.Decay, Steps);
+
+    private double SecondCorrection => 1 - Math.Pow(settings.SecondDecay, Steps);
 
     public override IReadOnlyDictionary<string, Tensor> Vectors => vectors;
 
     public override void Apply(Tensor gradient, double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
-        Steps++;
-        double correction = 1 - Math.Pow(settings.Decay, Steps);
-        double secondCorrection = 1 - Math.Pow(settings.SecondDecay, Steps);
+        BeginStep();
         mean.mul_(settings.Decay).add_(gradient, 1 - settings.Decay);
         square.mul_(settings.SecondDecay).addcmul_(gradient, gradient, 1 - settings.SecondDecay);
 
         // The gradient's memory takes the denominator, and then the step.
-        gradient.copy_(square).div_(secondCorrection).sqrt_().add_(settings.Epsilon);
-        gradient.reciprocal_().mul_(mean).mul_(-learningRate / correction);
+        gradient.copy_(square).div_(SecondCorrection).sqrt_().add_(settings.Epsilon);
+        gradient.reciprocal_().mul_(mean).mul_(-learningRate / Correction);
+    }
+
+    internal override unsafe void ApplyTile(byte* gradient, long start, int count, double learningRate)
+    {
+        double gain = -learningRate / Correction;
+        if (type == ScalarType.Float64)
+        {
+            BaseTiles.Adam(
+                (double*)gradient, HostRows.At<double>(meanAddress, start), HostRows.At<double>(squareAddress, start), count,
+                settings.Decay, settings.SecondDecay, SecondCorrection, settings.Epsilon, gain);
+        }
+        else
+        {
+            BaseTiles.Adam(
+                (float*)gradient, HostRows.At<float>(meanAddress, start), HostRows.At<float>(squareAddress, start), count,
+                settings.Decay, settings.SecondDecay, SecondCorrection, settings.Epsilon, gain);
+        }
     }
 }

@@ -57,6 +57,16 @@ public abstract class FlatBase : IDisposable
     /// <param name="learningRate">The rate.</param>
     public abstract void Apply(Tensor gradient, double learningRate);
 
+    /// <summary>Counts a step that is taken tile by tile.</summary>
+    internal void BeginStep() => Steps++;
+
+    /// <summary>Replaces a tile of the gradient in host memory by the step, after <see cref="BeginStep"/>.</summary>
+    /// <param name="gradient">The tile, of the vectors' element type.</param>
+    /// <param name="start">Its first element in the vector.</param>
+    /// <param name="count">Its number of elements.</param>
+    /// <param name="learningRate">The rate.</param>
+    internal abstract unsafe void ApplyTile(byte* gradient, long start, int count, double learningRate);
+
     /// <summary>Its vectors, by name: live, to be read or overwritten between steps; shape (n_s) each.</summary>
     public abstract IReadOnlyDictionary<string, Tensor> Vectors { get; }
 

@@ -19,9 +19,9 @@ namespace Dho2.Optimizers;
 /// </para>
 /// <para>
 /// With a subspace that is global the space spans all stages; block-diagonal by stage, each stage's space is the rank
-/// alone, and only the gradient's norm is reduced over all of them. The subspace is read three times a step with Adam or
-/// decoupled weight decay, else twice and once in passing, because a linear base's component along it follows a
-/// recursion.
+/// alone, and only the gradient's norm is reduced over all of them. In host memory the subspace is read three times a
+/// step with Adam or decoupled weight decay, and twice else, because the components of a linear base's step along it
+/// follow a recursion; on other devices once more.
 /// </para>
 /// </remarks>
 public sealed class HybridOptimizer : IDisposable
@@ -31,7 +31,8 @@ public sealed class HybridOptimizer : IDisposable
     private readonly HybridSettings settings;
     private readonly FlatBase firstOrder;
     private readonly NewtonPart newton;
-    private readonly Tensor direction;
+    private readonly HostStep hostStep;
+    private Tensor? direction;
     private double[] rates = [];
     private double[] gradientCoefficients = [];
     private double[] stepCoefficients = [];
@@ -50,8 +51,9 @@ public sealed class HybridOptimizer : IDisposable
         this.space = space;
         this.model = model ?? space;
         this.settings = settings;
-        direction = space.Zeros();
-        firstOrder = FlatBase.Create(settings.Base, direction, settings.BaseSettings);
+        using Tensor like = space.Zeros();
+        firstOrder = FlatBase.Create(settings.Base, like, settings.BaseSettings);
+        hostStep = new HostStep(firstOrder, settings);
         newton = new NewtonPart(space, settings);
         sigma = settings.Sigma;
         LearningRate = settings.LearningRate;
@@ -90,6 +92,9 @@ public sealed class HybridOptimizer : IDisposable
     /// <summary>The eigenpairs in force; null before the first refresh. They belong to the optimizer.</summary>
     public Subspace? Subspace { get; private set; }
 
+    /// <summary>Whether passes over host memory are fused; by default they are.</summary>
+    internal bool FusesPasses { get; init; } = true;
+
     /// <summary>The first-order optimizer.</summary>
     public FlatBase Base => firstOrder;
 
@@ -114,34 +119,14 @@ public sealed class HybridOptimizer : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         using var noGrad = no_grad();
-        direction.copy_(gradient);
-        if (settings.L2 > 0)
+        if (FusesPasses && HostStep.Supports(Subspace?.Vectors, parameters, gradient))
         {
-            direction.add_(parameters, settings.L2);
+            StepInTiles(parameters, gradient);
         }
-
-        if (Subspace is null)
+        else
         {
-            ApplyBase(parameters);
-            parameters.add_(direction);
-            return;
+            StepByOperations(parameters, gradient);
         }
-
-        Tensor vectors = Subspace.Vectors;
-        space.Project(vectors, direction, gradientCoefficients);
-        Negate(gradientCoefficients, stepCoefficients);
-        space.AddCombination(vectors, stepCoefficients, direction);
-        newton.Accumulate(gradientCoefficients);
-        ApplyBase(parameters);
-        ProjectStep();
-        parameters.add_(direction, Scale);
-        double alpha = Alpha;
-        for (int i = 0; i < stepCoefficients.Length; i++)
-        {
-            stepCoefficients[i] = -(Scale * stepCoefficients[i] + alpha * rates[i] * newton.Coefficients[i]);
-        }
-
-        space.AddCombination(vectors, stepCoefficients, parameters);
     }
 
     /// <summary>
@@ -253,33 +238,96 @@ public sealed class HybridOptimizer : IDisposable
     {
         firstOrder.Dispose();
         newton.Dispose();
-        direction.Dispose();
+        direction?.Dispose();
         Subspace?.Dispose();
     }
 
-    private void ApplyBase(Tensor parameters)
+    private void StepByOperations(Tensor parameters, Tensor gradient)
     {
+        Tensor direction = this.direction ??= space.Zeros();
+        direction.copy_(gradient);
+        if (settings.L2 > 0)
+        {
+            direction.add_(parameters, settings.L2);
+        }
+
+        if (Subspace is not null)
+        {
+            space.Project(Subspace.Vectors, direction, gradientCoefficients);
+            Negate(gradientCoefficients, stepCoefficients);
+            space.AddCombination(Subspace.Vectors, stepCoefficients, direction);
+        }
+
         firstOrder.Apply(direction, LearningRate);
         if (settings.WeightDecay > 0)
         {
             direction.add_(parameters, -LearningRate * settings.WeightDecay);
         }
+
+        parameters.add_(direction, Scale);
+        if (Subspace is not null)
+        {
+            if (!TryPredictStep())
+            {
+                space.Project(Subspace.Vectors, direction, stepCoefficients);
+            }
+
+            CombineCorrection();
+            space.AddCombination(Subspace.Vectors, stepCoefficients, parameters);
+        }
     }
 
-    // The step's component along the subspace. The gradient has none left, so that a linear base's comes from what its
-    // momentum held when the subspace was new.
-    private void ProjectStep()
+    private void StepInTiles(Tensor parameters, Tensor gradient)
+    {
+        if (Subspace is null)
+        {
+            hostStep.Update(null, parameters, gradient, [], LearningRate, Scale, []);
+            return;
+        }
+
+        Tensor vectors = Subspace.Vectors;
+        hostStep.Project(vectors, parameters, gradient, gradientCoefficients);
+        space.AllReduce(gradientCoefficients);
+        if (TryPredictStep())
+        {
+            CombineCorrection();
+            hostStep.Update(vectors, parameters, gradient, gradientCoefficients, LearningRate, Scale, stepCoefficients);
+            return;
+        }
+
+        direction ??= space.Zeros();
+        hostStep.Prepare(vectors, parameters, gradient, direction, gradientCoefficients, LearningRate, stepCoefficients);
+        space.AllReduce(stepCoefficients);
+        CombineCorrection();
+        hostStep.Finish(vectors, parameters, direction, Scale, stepCoefficients);
+    }
+
+    // The base step's components along the subspace, if they are known without looking: the gradient has none left, so
+    // that a linear base's come from what its momentum held when the subspace was new.
+    private bool TryPredictStep()
     {
         if (firstOrder is not MomentumBase linear || settings.WeightDecay > 0)
         {
-            space.Project(Subspace!.Vectors, direction, stepCoefficients);
-            return;
+            return false;
         }
 
         for (int i = 0; i < stepCoefficients.Length; i++)
         {
             momentumCoefficients[i] *= linear.Decay;
             stepCoefficients[i] = -LearningRate * linear.MomentumGain * momentumCoefficients[i];
+        }
+
+        return true;
+    }
+
+    // From the base step's components to what is added along the subspace: those taken away, and the Newton part.
+    private void CombineCorrection()
+    {
+        newton.Accumulate(gradientCoefficients);
+        double alpha = Alpha;
+        for (int i = 0; i < stepCoefficients.Length; i++)
+        {
+            stepCoefficients[i] = -((Scale * stepCoefficients[i]) + (alpha * rates[i] * newton.Coefficients[i]));
         }
     }
 

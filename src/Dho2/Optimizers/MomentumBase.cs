@@ -1,4 +1,6 @@
+using System;
 using System.Collections.Generic;
+using Dho2.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -11,11 +13,14 @@ namespace Dho2.Optimizers;
 internal sealed class MomentumBase : FlatBase
 {
     private readonly Dictionary<string, Tensor> vectors = [];
+    private readonly ScalarType type;
+    private readonly IntPtr momentum;
 
     public MomentumBase(BaseKind kind, Tensor like, BaseSettings settings)
         : base(kind)
     {
         Decay = settings.Decay;
+        type = like.dtype;
         (GradientGain, MomentumGain) = kind switch
         {
             BaseKind.Sgd => (1, 0),
@@ -27,6 +32,7 @@ internal sealed class MomentumBase : FlatBase
         {
             Momentum = ZerosLike(like);
             vectors["momentum"] = Momentum;
+            momentum = HostRows.AddressOrZero(Momentum);
         }
     }
 
@@ -47,7 +53,7 @@ internal sealed class MomentumBase : FlatBase
     public override void Apply(Tensor gradient, double learningRate)
     {
         using DisposeScope scope = NewDisposeScope();
-        Steps++;
+        BeginStep();
         if (Momentum is null)
         {
             gradient.mul_(-learningRate);
@@ -62,6 +68,20 @@ internal sealed class MomentumBase : FlatBase
         else
         {
             gradient.add_(Momentum, MomentumGain).mul_(-learningRate);
+        }
+    }
+
+    internal override unsafe void ApplyTile(byte* gradient, long start, int count, double learningRate)
+    {
+        double gradientGain = -learningRate * GradientGain;
+        double momentumGain = -learningRate * MomentumGain;
+        if (type == ScalarType.Float64)
+        {
+            BaseTiles.Momentum((double*)gradient, HostRows.At<double>(momentum, start), count, Decay, gradientGain, momentumGain);
+        }
+        else
+        {
+            BaseTiles.Momentum((float*)gradient, HostRows.At<float>(momentum, start), count, Decay, gradientGain, momentumGain);
         }
     }
 }

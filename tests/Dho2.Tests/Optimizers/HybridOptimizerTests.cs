@@ -15,27 +15,29 @@ public class HybridOptimizerTests
 {
     private const int Size = 37;
 
-    public static TheoryData<BaseKind, NewtonMomentum, double, double> Cases
+    public static TheoryData<BaseKind, NewtonMomentum, double, double, bool> Cases
     {
         get
         {
-            TheoryData<BaseKind, NewtonMomentum, double, double> cases = [];
+            TheoryData<BaseKind, NewtonMomentum, double, double, bool> cases = [];
             foreach (BaseKind kind in Enum.GetValues<BaseKind>())
             {
-                cases.Add(kind, NewtonMomentum.LikeBase, 0, 0);
-                cases.Add(kind, NewtonMomentum.LikeBase, 0.1, 0.03);
+                cases.Add(kind, NewtonMomentum.LikeBase, 0, 0, true);
+                cases.Add(kind, NewtonMomentum.LikeBase, 0.1, 0.03, true);
+                cases.Add(kind, NewtonMomentum.LikeBase, 0, 0, false);
+                cases.Add(kind, NewtonMomentum.LikeBase, 0.1, 0.03, false);
             }
 
-            cases.Add(BaseKind.Sgd, NewtonMomentum.Mean, 0, 0);
-            cases.Add(BaseKind.HeavyBall, NewtonMomentum.LookAhead, 0, 0.02);
-            cases.Add(BaseKind.Adam, NewtonMomentum.None, 0.2, 0);
+            cases.Add(BaseKind.Sgd, NewtonMomentum.Mean, 0, 0, true);
+            cases.Add(BaseKind.HeavyBall, NewtonMomentum.LookAhead, 0, 0.02, true);
+            cases.Add(BaseKind.Adam, NewtonMomentum.None, 0.2, 0, true);
             return cases;
         }
     }
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public void Steps_and_refreshes_are_the_written_out_formulas(BaseKind kind, NewtonMomentum momentum, double l2, double decay)
+    public void Steps_and_refreshes_are_the_written_out_formulas(BaseKind kind, NewtonMomentum momentum, double l2, double decay, bool fused)
     {
         HybridSettings settings = new()
         {
@@ -52,7 +54,7 @@ public class HybridOptimizerTests
         {
             Random random = new(4);
             Shards shards = new(Size, communicator);
-            using HybridOptimizer optimizer = new(shards.Space, settings);
+            using HybridOptimizer optimizer = new(shards.Space, settings) { FusesPasses = fused };
             WrittenOut reference = new(settings, Size);
             double[] theta = Vector(random);
             using Tensor shard = shards.SliceTensor(theta);
@@ -77,6 +79,39 @@ public class HybridOptimizerTests
                 Compare.Near(shards.Slice(theta), shard.data<double>().ToArray(), 1e-12);
             }
         });
+    }
+
+    [Theory]
+    [InlineData(BaseKind.Sgd, ScalarType.Float32, null)]
+    [InlineData(BaseKind.HeavyBall, ScalarType.Float32, ScalarType.BFloat16)]
+    [InlineData(BaseKind.Nesterov, ScalarType.Float64, null)]
+    [InlineData(BaseKind.Adam, ScalarType.Float32, ScalarType.BFloat16)]
+    [InlineData(BaseKind.Adam, ScalarType.Float64, null)]
+    public void Fused_passes_over_many_blocks_do_what_tensor_operations_do(BaseKind kind, ScalarType type, ScalarType? vectors)
+    {
+        const int Wide = 150_001;
+        ShardedSpace space = new([new ParameterSegment("x", 0, Wide)], null, type);
+        HybridSettings settings = new() { Base = kind, L2 = 0.01, VectorType = vectors };
+        using HybridOptimizer fused = new(space, settings);
+        using HybridOptimizer plain = new(space, settings) { FusesPasses = false };
+        using Tensor theta = space.Zeros();
+        using Tensor expected = space.Zeros();
+        using Tensor gradient = space.Zeros();
+        for (int step = 0; step < 12; step++)
+        {
+            if (step % 5 == 3)
+            {
+                fused.Refresh(Estimates.Of(Dho2.Curvature.Subspace.Random(space, [1, 2, 3], 0, step, "v")));
+                plain.Refresh(Estimates.Of(Dho2.Curvature.Subspace.Random(space, [1, 2, 3], 0, step, "v")));
+            }
+
+            space.FillRandom(gradient, step, "g");
+            fused.Step(theta, gradient);
+            plain.Step(expected, gradient);
+        }
+
+        using Tensor difference = theta - expected;
+        Assert.InRange(difference.norm().to(ScalarType.Float64).item<double>() / expected.norm().to(ScalarType.Float64).item<double>(), 0, type == ScalarType.Float64 ? 1e-13 : 1e-6);
     }
 
     [Fact]
