@@ -1,9 +1,13 @@
 using System;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Dho2.Numerics;
 
-/// <summary>What a pass does with a stretch of one row and the same stretch of a vector.</summary>
+/// <summary>
+/// What a pass does with a stretch of one row and the same stretch of a vector. Implementations skip the tiers of the
+/// just-in-time compiler: unoptimised, a vector operation is a call.
+/// </summary>
 internal unsafe interface IRowKernel
 {
     /// <summary>Bytes of a row's element.</summary>
@@ -26,6 +30,7 @@ internal readonly unsafe struct DoubleKernel : IRowKernel
 
     public static int VectorElementSize => sizeof(double);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static double Dot(byte* row, byte* vector, int count)
     {
         double* a = (double*)row;
@@ -48,6 +53,7 @@ internal readonly unsafe struct DoubleKernel : IRowKernel
         return sum;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Add(double coefficient, byte* row, byte* vector, int count)
     {
         double* a = (double*)row;
@@ -72,6 +78,7 @@ internal readonly unsafe struct SingleKernel : IRowKernel
 
     public static int VectorElementSize => sizeof(float);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static double Dot(byte* row, byte* vector, int count)
     {
         float* a = (float*)row;
@@ -96,6 +103,7 @@ internal readonly unsafe struct SingleKernel : IRowKernel
         return sum;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Add(double coefficient, byte* row, byte* vector, int count)
     {
         float factor = (float)coefficient;
@@ -121,6 +129,7 @@ internal readonly unsafe struct BFloat16Kernel : IRowKernel
 
     public static int VectorElementSize => sizeof(float);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static double Dot(byte* row, byte* vector, int count)
     {
         ushort* a = (ushort*)row;
@@ -143,6 +152,7 @@ internal readonly unsafe struct BFloat16Kernel : IRowKernel
         return sum;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Add(double coefficient, byte* row, byte* vector, int count)
     {
         float factor = (float)coefficient;

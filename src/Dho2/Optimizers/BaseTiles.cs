@@ -1,5 +1,5 @@
-using System;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace Dho2.Optimizers;
 
@@ -7,6 +7,7 @@ namespace Dho2.Optimizers;
 internal static unsafe class BaseTiles
 {
     /// <summary><c>b = decay b + g;  g = gradientGain g + momentumGain b</c>; without momentum only the first gain counts.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Momentum<T>(T* gradient, T* momentum, int count, double decay, double gradientGain, double momentumGain)
         where T : unmanaged, INumber<T>
     {
@@ -48,6 +49,7 @@ internal static unsafe class BaseTiles
     /// <summary>
     /// <c>m = d m + (1 - d) g;  v = d2 v + (1 - d2) g^2;  g = gain m / (sqrt(v / correction) + epsilon)</c>.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Adam<T>(
         T* gradient, T* mean, T* square, int count, double decay, double secondDecay, double correction, double epsilon, double gain)
         where T : unmanaged, IRootFunctions<T>
