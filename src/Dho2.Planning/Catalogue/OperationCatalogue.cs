@@ -4,19 +4,34 @@ using Dho2.Planning.Inference;
 
 namespace Dho2.Planning.Catalogue;
 
-/// <summary>The operations that planning knows, by <see cref="Operation.Name"/>.</summary>
+/// <summary>The operations that planning knows, by <see cref="Operation.Name"/>: one class for each family.</summary>
 internal static class OperationCatalogue
 {
-    private static readonly Dictionary<string, Func<CallContext, Symbolic>> Rules = Build();
+    private static readonly IReadOnlyDictionary<string, Func<CallContext, Symbolic>> Rules = Build();
+
+    /// <summary>The names of all operations.</summary>
+    public static IEnumerable<string> Names => Rules.Keys;
 
     /// <summary>The rule of an operation; null where there is none.</summary>
     public static Func<CallContext, Symbolic>? Find(string name) =>
         Rules.TryGetValue(name, out Func<CallContext, Symbolic>? rule) ? rule : null;
 
-    private static Dictionary<string, Func<CallContext, Symbolic>> Build()
+    private static IReadOnlyDictionary<string, Func<CallContext, Symbolic>> Build()
     {
-        var rules = new Dictionary<string, Func<CallContext, Symbolic>>(StringComparer.Ordinal);
-        StructureOperations.AddTo(rules);
-        return rules;
+        var table = new RuleTable();
+        StructureOperations.AddTo(table);
+        ElementwiseOperations.AddTo(table);
+        ArithmeticOperations.AddTo(table);
+        ViewOperations.AddTo(table);
+        JoinOperations.AddTo(table);
+        IndexOperations.AddTo(table);
+        ReductionOperations.AddTo(table);
+        MatrixOperations.AddTo(table);
+        NormalisationOperations.AddTo(table);
+        ConvolutionOperations.AddTo(table);
+        PoolingOperations.AddTo(table);
+        CreationOperations.AddTo(table);
+        LossOperations.AddTo(table);
+        return table.Rules;
     }
 }

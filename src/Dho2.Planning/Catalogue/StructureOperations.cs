@@ -1,5 +1,3 @@
-using System;
-using System.Collections.Generic;
 using System.Linq;
 using Dho2.Planning.Inference;
 
@@ -8,11 +6,11 @@ namespace Dho2.Planning.Catalogue;
 /// <summary>Tuples, elements of tuples and arrays, and parameters used as tensors.</summary>
 internal static class StructureOperations
 {
-    public static void AddTo(IDictionary<string, Func<CallContext, Symbolic>> rules)
+    public static void AddTo(RuleTable table)
     {
-        rules["tuple"] = static c => new SymbolicList(c.Arguments.All);
-        rules["item"] = Item;
-        rules["read"] = Read;
+        table.AddExact("tuple", static c => new SymbolicList(c.Arguments.All));
+        table.AddExact("item", Item);
+        table.AddExact("read", Read);
     }
 
     private static Symbolic Item(CallContext c) =>

@@ -39,7 +39,7 @@ internal sealed class CallContext
     public DType Elements => interpreter.Elements;
 
     /// <summary>The first operand: the receiver, a function's <c>input</c>, or a layer's first argument.</summary>
-    public SymbolicTensor Input => Tensor(Layer is null ? Arguments.Get("this", "input", "x", "left") : LayerArgument(0));
+    public SymbolicTensor Input => Tensor(Layer is null ? Arguments.Get("this", "input", "x", "left", "operand", "tensor", "a", "input1") : LayerArgument(0));
 
     /// <summary>One argument of a layer's forward, by position; null where it is not given.</summary>
     public Symbolic LayerArgument(int index) => Arguments.Positional.Skip(index).FirstOrDefault() ?? SymbolicNull.Instance;
@@ -86,8 +86,17 @@ internal sealed class CallContext
     /// <summary>Runs a child of the layer on values.</summary>
     public Symbolic Call(LayerInstance child, IReadOnlyList<Symbolic> inputs) => interpreter.CallLayer(child, inputs, Facts, site);
 
-    /// <summary>What made a value, for messages: <c>`flatten`</c>, or nothing where it is not known.</summary>
-    public string Origin(SymbolicTensor tensor) => interpreter.OriginOf(tensor);
+    /// <summary>The layer, by kind and name, or the function: the subject of a message.</summary>
+    public string Describe(string kind) => Layer is { } layer ? $"{kind} '{layer.Name}'" : $"`{Name}`";
+
+    /// <summary>Where a tensor comes from: <c>from `flatten` of (N, 32, 7, 7)</c>, or <c>in (N, 1568)</c>.</summary>
+    public string Origin(SymbolicTensor tensor) => interpreter.OriginOf(tensor) ?? $"in {tensor}";
+
+    /// <summary>Refuses operands of different element types, as products do; null where nothing is certain.</summary>
+    public Symbolic? RefuseMixedTypes(SymbolicTensor a, SymbolicTensor b) =>
+        a.Type is { } left && b.Type is { } right && left != right
+            ? RefuseArgument($"`{Name}` needs equal element types, gets {ElementTypes.NameOf(left)} and {ElementTypes.NameOf(right)}")
+            : null;
 
     private Symbolic Refuse(ProblemKind kind, string message, string? argument)
     {

@@ -29,10 +29,13 @@ internal sealed class LayerOwner
     /// <summary>The layers inside it.</summary>
     public IReadOnlyList<LayerInstance> Children => layer.Children;
 
+    /// <summary>Whether it is known what is inside.</summary>
+    public bool HasBody => layer.Description.Body is not null;
+
     /// <summary>The layer's name, for messages.</summary>
     public string Name => layer.Name;
 
-    /// <summary>Adds a parameter; sizes that are not numbers make all that the layer owns unknown.</summary>
+    /// <summary>Adds a parameter (with the layer's own name where <paramref name="name"/> is empty); sizes that are not numbers make all that the layer owns unknown.</summary>
     public void Parameter(string name, params long?[] shape) => Add(parameters, name, elements, shape);
 
     /// <summary>Adds a buffer of the model's element type.</summary>
@@ -67,7 +70,7 @@ internal sealed class LayerOwner
         isKnown &= shape.All(s => s is >= 0);
         if (isKnown)
         {
-            list.Add(new($"{layer.Name}.{name}", shape.Select(s => s!.Value).ToEquatableArray(), type));
+            list.Add(new(name.Length == 0 ? layer.Name : $"{layer.Name}.{name}", shape.Select(s => s!.Value).ToEquatableArray(), type));
         }
     }
 }

@@ -1,5 +1,6 @@
 using System.Collections.Generic;
 using System.Linq;
+using System.Runtime.CompilerServices;
 using System.Threading;
 using Dho2.Planning.Catalogue;
 
@@ -14,14 +15,20 @@ internal sealed class ModelInterpreter
     private readonly ModelDescription model;
     private readonly CancellationToken cancellation;
     private readonly List<PlanProblem> problems = [];
-    private readonly Dictionary<int, string> origins = [];
+    private readonly Dictionary<SymbolicTensor, string> origins = new(IdentityComparer.Instance);
     private int storages;
     private int depth;
 
-    public ModelInterpreter(ModelDescription model, CancellationToken cancellation)
+    private readonly IReadOnlyList<TensorType>? inputs;
+
+    /// <param name="model">The model.</param>
+    /// <param name="cancellation">Ends the work early.</param>
+    /// <param name="inputs">Tensors that may carry gradients in place of the inputs that the model states; null for those.</param>
+    public ModelInterpreter(ModelDescription model, CancellationToken cancellation, IReadOnlyList<TensorType>? inputs = null)
     {
         this.model = model;
         this.cancellation = cancellation;
+        this.inputs = inputs;
     }
 
     /// <summary>The element type of parameters and floating-point inputs.</summary>
@@ -32,7 +39,9 @@ internal sealed class ModelInterpreter
         LayerInstance[] layers = model.Layers
             .Select((l, i) => new LayerInstance(l, "", Elements, Report, new(SiteKind.Layer, i)))
             .ToArray();
-        var values = new List<Symbolic>(model.Inputs.Select((input, i) => InputOf(input, new(SiteKind.Input, i))));
+        var values = new List<Symbolic>(inputs is null
+            ? model.Inputs.Select((input, i) => InputOf(input, new(SiteKind.Input, i)))
+            : inputs.Select(t => new SymbolicTensor(t.Shape, t.DType, true, NewStorage())));
         var facts = new List<OperationFacts>();
         for (int i = 0; i < model.Operations.Count; i++)
         {
@@ -55,7 +64,8 @@ internal sealed class ModelInterpreter
 
     public void Report(PlanProblem problem) => problems.Add(problem);
 
-    public string OriginOf(SymbolicTensor tensor) => origins.TryGetValue(tensor.Storage, out string? origin) ? origin : "";
+    /// <summary>What made a tensor, where that says more than its shape; null elsewhere.</summary>
+    public string? OriginOf(SymbolicTensor tensor) => origins.TryGetValue(tensor, out string? origin) ? origin : null;
 
     /// <summary>Runs a layer inside another.</summary>
     public Symbolic CallLayer(LayerInstance layer, IReadOnlyList<Symbolic> inputs, FactsBuilder facts, PlanSite site)
@@ -119,9 +129,11 @@ internal sealed class ModelInterpreter
             result = OperationCatalogue.Find(operation.Name) is { } rule ? rule(context) : NotInCatalogue(context, operation);
         }
 
-        if (result is SymbolicTensor tensor)
+        // A view hides the dimensions that its reader has in mind.
+        if (result is SymbolicTensor view && arguments.All.FirstOrDefault() is SymbolicTensor source &&
+            view.Storage == source.Storage && view.Shape != source.Shape)
         {
-            origins[tensor.Storage] = layer?.Name ?? OperationNames.Short(operation.Name);
+            origins[view] = $"from `{(layer is null ? OperationNames.Short(operation.Name) : layer.Name)}` of {source}";
         }
 
         return result;
@@ -166,5 +178,14 @@ internal sealed class ModelInterpreter
         inputs.AddRange(model.Targets.Select((target, i) => InputOf(target, new(SiteKind.Target, i))));
         RunBody(body, [], inputs, facts, new(SiteKind.LossOperation));
         return facts.Build();
+    }
+
+    private sealed class IdentityComparer : IEqualityComparer<SymbolicTensor>
+    {
+        public static IdentityComparer Instance { get; } = new();
+
+        public bool Equals(SymbolicTensor? x, SymbolicTensor? y) => ReferenceEquals(x, y);
+
+        public int GetHashCode(SymbolicTensor tensor) => RuntimeHelpers.GetHashCode(tensor);
     }
 }

@@ -1,3 +1,4 @@
+using System.Collections.Generic;
 using System.Threading;
 using Dho2.Planning.Inference;
 
@@ -17,4 +18,8 @@ public static class ShapeInference
     /// <param name="cancellation">Ends the work early.</param>
     public static InferenceResult Infer(ModelDescription model, CancellationToken cancellation = default) =>
         new ModelInterpreter(model, cancellation).Run();
+
+    /// <summary>Finds shapes for inputs of any shape, element type and gradient.</summary>
+    internal static InferenceResult Infer(ModelDescription model, IReadOnlyList<TensorType> inputs) =>
+        new ModelInterpreter(model, CancellationToken.None, inputs).Run();
 }

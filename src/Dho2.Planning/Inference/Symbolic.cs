@@ -21,6 +21,8 @@ internal abstract record Symbolic
         ArgumentKind.Boolean => new SymbolicBoolean(argument.Integer != 0),
         ArgumentKind.Text => new SymbolicText(argument.Text),
         ArgumentKind.Null => SymbolicNull.Instance,
+        ArgumentKind.List when argument.Items is { Count: 3 } items && items[0].Name == "start" =>
+            new SymbolicSlice(Of(items[0], valueOf), Of(items[1], valueOf), Of(items[2], valueOf)),
         ArgumentKind.List => new SymbolicList(argument.Items.Select(i => Of(i, valueOf)).ToArray()),
         _ => SymbolicUnknown.Constant,
     };
@@ -29,11 +31,11 @@ internal abstract record Symbolic
 /// <summary>A tensor.</summary>
 /// <param name="Shape">Its dimensions; null where not even their number is known.</param>
 /// <param name="Type">Its element type; null where unknown.</param>
-/// <param name="Differentiable">Whether it may carry a gradient.</param>
+/// <param name="RequiresGradient">Whether it carries a gradient if its element type can.</param>
 /// <param name="Storage">The number of the memory it lies in; views have that of their base.</param>
-internal sealed record SymbolicTensor(EquatableArray<Dimension>? Shape, DType? Type, bool Differentiable, int Storage) : Symbolic
+internal sealed record SymbolicTensor(EquatableArray<Dimension>? Shape, DType? Type, bool RequiresGradient, int Storage) : Symbolic
 {
-    public override bool Differentiable { get; } = Differentiable && (Type is null || ElementTypes.IsFloating(Type.Value));
+    public override bool Differentiable => RequiresGradient && (Type is null || ElementTypes.IsFloating(Type.Value));
 
     /// <summary>The number of dimensions; null where unknown.</summary>
     public int? Rank => Shape?.Count;
@@ -110,4 +112,12 @@ internal sealed record SymbolicUnknown(bool MayCarryGradient) : Symbolic
     public override bool Differentiable => MayCarryGradient;
 
     public override InferredValue ToInferred() => InferredValue.Unknown with { Differentiable = MayCarryGradient };
+}
+
+/// <summary>A range of an indexer; an end is null where it is open.</summary>
+internal sealed record SymbolicSlice(Symbolic Start, Symbolic Stop, Symbolic Step) : Symbolic
+{
+    public override bool Differentiable => false;
+
+    public override InferredValue ToInferred() => InferredValue.Unknown with { Differentiable = false };
 }

@@ -94,7 +94,7 @@ public sealed record DimensionDescription(long Size, string? Symbol);
 /// <param name="Name">The member's name, which is also the prefix of its parameters' names.</param>
 /// <param name="Kind">
 /// What makes it: the full name of a TorchSharp factory or type such as <c>TorchSharp.torch.nn.Conv2d</c>;
-/// <c>parameter</c> for a <c>Parameter</c>; <c>module</c> for a user's module class that was interpreted (see
+/// <c>parameter</c> for a <c>Parameter</c> (argument <c>shape</c>: a list, where known); <c>module</c> for a user's module class that was interpreted (see
 /// <paramref name="Body"/>); <c>unknown</c> for anything else.
 /// </param>
 /// <param name="TypeName">The declared type as C# text with <c>global::</c> names.</param>
@@ -172,7 +172,10 @@ public enum ArgumentKind
     /// <summary>The null reference, or an optional argument left at null.</summary>
     Null,
 
-    /// <summary>A list, array or tuple of arguments.</summary>
+    /// <summary>
+    /// A list, array or tuple of arguments. A range of an indexer is a list of <c>start</c>, <c>stop</c> and <c>step</c>,
+    /// null where open, counted from the end where negative; <c>TensorIndex.Ellipsis</c>, <c>Colon</c> and <c>None</c> are texts.
+    /// </summary>
     List,
 
     /// <summary>Something that is not known at compile time.</summary>
