@@ -10,11 +10,24 @@ using Spectre.Console;
 namespace MnistSample;
 
 /// <summary>Shows a plan and a run: live in a terminal, as plain lines elsewhere.</summary>
-internal sealed class Display(IAnsiConsole console)
+internal sealed class Display
 {
     private const int StepsBetweenLines = 100;
+    private const int WidthOfFiles = 200;
 
-    private readonly bool live = console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected;
+    private readonly IAnsiConsole console;
+    private readonly bool live;
+
+    public Display(IAnsiConsole console)
+    {
+        this.console = console;
+        live = console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected;
+        if (!live)
+        {
+            // A line of a file or a pipe stays one line.
+            console.Profile.Width = WidthOfFiles;
+        }
+    }
 
     /// <summary>Prints the plan: what each stage holds, the bytes by kind, and what crosses each cut.</summary>
     public void ShowPlan(Trainer trainer)

@@ -21,7 +21,7 @@ internal sealed record Options
     };
 
     /// <summary>Passes over the 60,000 training images.</summary>
-    public int Epochs { get; private set; } = 4;
+    public int Epochs { get; private set; } = 3;
 
     /// <summary>Images per step.</summary>
     public int Batch { get; private set; } = 256;

@@ -52,6 +52,7 @@ internal static class Program
         using Trainer trainer = MnistNet.CreateTrainer(world, new TrainingOptions
         {
             LearningRate = options.LearningRate ?? (options.Base == BaseKind.Adam ? 1e-3 : 0.05),
+            FinalLearningRate = 0,
             Epochs = options.Epochs,
             Seed = options.Seed,
             Optimizer = options.Optimizer,

@@ -151,7 +151,8 @@ public sealed class Trainer : IDisposable
     private void FitRank(TrainingRank rank, IDataset train, IDataset? test, long start)
     {
         var sampler = new EpochSampler(train.Count, Plan.Options.Batch, setup.Replicas, Options.Seed);
-        long totalSteps = rank.Steps + (sampler.StepsPerEpoch * Options.Epochs);
+        long firstStep = rank.Steps;
+        long totalSteps = firstStep + (sampler.StepsPerEpoch * Options.Epochs);
         long samples = 0;
         for (int i = 0; i < Options.Epochs; i++)
         {
@@ -159,6 +160,7 @@ public sealed class Trainer : IDisposable
             foreach (long[][] dealt in sampler.Shuffled(++rank.Epochs))
             {
                 using DisposeScope scope = torch.NewDisposeScope();
+                rank.LearningRate = LearningRateAt((double)(rank.Steps - firstStep) / (totalSteps - firstStep));
                 Batch batch = rank.Read(train, dealt[rank.Replica]);
                 Report(rank, rank.RefreshIfDue(batch, wanted => DrawForCurvature(rank, train, wanted)));
                 StepResult result = rank.Step(batch, dealt.Sum(share => share.Length));
@@ -178,6 +180,9 @@ public sealed class Trainer : IDisposable
             }
         }
     }
+
+    private double LearningRateAt(double progress) =>
+        Options.LearningRate + (progress * ((Options.FinalLearningRate ?? Options.LearningRate) - Options.LearningRate));
 
     private void Report(TrainingRank rank, IReadOnlyList<CurvatureRefreshed> refreshes)
     {

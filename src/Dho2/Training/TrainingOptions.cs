@@ -23,6 +23,7 @@ public enum OptimizerKind
 public sealed record TrainingOptions
 {
     private readonly double learningRate = 0.05;
+    private readonly double? finalLearningRate;
     private readonly int epochs = 1;
     private readonly double gradientClip;
     private readonly double l2Penalty;
@@ -35,6 +36,17 @@ public sealed record TrainingOptions
     {
         get => learningRate;
         init => learningRate = double.IsFinite(value) && value > 0 ? value : throw OutOfRange(nameof(LearningRate), value, "a finite number above 0");
+    }
+
+    /// <summary>
+    /// The rate that <c>Fit</c> ends with: from step to step the rate goes there in a straight line, and the Newton part's
+    /// with it. At least 0; null keeps the rate constant.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Negative or not finite.</exception>
+    public double? FinalLearningRate
+    {
+        get => finalLearningRate;
+        init => finalLearningRate = value is { } rate ? AtLeastZero(nameof(FinalLearningRate), rate) : null;
     }
 
     /// <summary>Passes over the training data; at least 1.</summary>

@@ -68,6 +68,13 @@ internal sealed class TrainingRank : IDisposable
     /// <summary>Steps done so far.</summary>
     public long Steps { get; private set; }
 
+    /// <summary>The base optimizer's rate in the next step.</summary>
+    public double LearningRate
+    {
+        get => optimizer.LearningRate;
+        set => optimizer.LearningRate = value;
+    }
+
     /// <summary>Passes over the training data begun so far.</summary>
     public int Epochs { get; set; }
 

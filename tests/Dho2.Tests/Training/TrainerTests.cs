@@ -154,6 +154,18 @@ public sealed class TrainerTests
     }
 
     [Fact]
+    public void TheRateGoesToItsFinalValueInAStraightLine()
+    {
+        using TensorDataset data = CreateData(64);
+        using var world = World.Join();
+        using var trainer = new Trainer(ChainModel.Define(2), world, new() { LearningRate = 0.08, FinalLearningRate = 0, Epochs = 2, Overrides = Float64 });
+        var rates = new List<double>();
+        trainer.StepCompleted += step => rates.Add(step.Result.LearningRate);
+        trainer.Fit(data);
+        Compare.Near([0.08, 0.06, 0.04, 0.02], rates, 1e-15);
+    }
+
+    [Fact]
     public void DivergenceEndsTheRunWithOneClearMessage()
     {
         using TensorDataset data = CreateData(64, dtype: float32);

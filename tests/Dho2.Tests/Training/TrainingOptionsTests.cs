@@ -18,6 +18,7 @@ public sealed class TrainingOptionsTests
     public void WeightsAndLimitsAreFiniteAndNotNegative(double value)
     {
         Refuses(nameof(TrainingOptions.GradientClip), () => new() { GradientClip = value });
+        Refuses(nameof(TrainingOptions.FinalLearningRate), () => new() { FinalLearningRate = value });
         Refuses(nameof(TrainingOptions.L2Penalty), () => new() { L2Penalty = value });
         Refuses(nameof(TrainingOptions.DecoupledWeightDecay), () => new() { DecoupledWeightDecay = value });
     }
