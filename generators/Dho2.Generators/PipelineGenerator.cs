@@ -85,7 +85,7 @@ public sealed class PipelineGenerator : IIncrementalGenerator
 
     private static void PrintPlan(SourceProductionContext output, PlannedClass input)
     {
-        if (!input.Class.HasConstructor)
+        if (input.Class.NeedsConstructor)
         {
             Add(output, input.Hint + ".Constructor.g.cs", ConstructorPrinter.Print(input.Class));
         }

@@ -36,7 +36,7 @@ public enum ClassStatus
 /// <param name="Containers">The headers of the containing types, outermost first, such as <c>partial class Outer</c>.</param>
 /// <param name="Accessibility">The class's own accessibility as C# keywords.</param>
 /// <param name="Status">How much can be generated.</param>
-/// <param name="HasConstructor">Whether the user wrote an instance constructor.</param>
+/// <param name="NeedsConstructor">Whether a constructor is to be generated: the user wrote none.</param>
 /// <param name="Registrations">What a generated constructor registers, in source order.</param>
 /// <param name="InputTypes">The types of the parameters of <c>forward</c>, with <c>global::</c> names.</param>
 /// <param name="ResultType">The result type of <c>forward</c>, with <c>global::</c> names.</param>
@@ -49,7 +49,7 @@ public sealed record PipelineClass(
     EquatableArray<string> Containers,
     string Accessibility,
     ClassStatus Status,
-    bool HasConstructor,
+    bool NeedsConstructor,
     EquatableArray<Registration> Registrations,
     EquatableArray<string> InputTypes,
     string ResultType,

@@ -49,7 +49,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
         ClassForm.Containers(declaration),
         SyntaxFacts.GetText(type.DeclaredAccessibility),
         status,
-        ClassForm.HasConstructor(context, type),
+        !ClassForm.HasConstructor(context, type) && context.Known.IsDirectModule(type),
         layers.Components.Where(component => component.Creation is not null).Select(Register).ToEquatableArray(),
         forward?.Parameters.Select(parameter => parameter.Type.GlobalName()).ToEquatableArray() ?? default,
         forward?.ReturnType.GlobalName() ?? "",

@@ -44,12 +44,11 @@ internal sealed class CopyPrinter(CodeWriter writer, SourceMap source)
         }
     }
 
-    /// <summary>Prints an expression on lines of its own.</summary>
+    /// <summary>Prints an expression on lines of its own; the caller has turned warnings off.</summary>
     public void Print(CopiedText text)
     {
-        writer.Verbatim("#pragma warning disable");
         Print(new CopiedLine("", text, 0, text.Text.Length, [], ""));
-        writer.Verbatim("#line hidden").Verbatim("#pragma warning restore");
+        writer.Verbatim("#line hidden");
     }
 
     private void Hide(ref bool isMapped)
@@ -72,6 +71,11 @@ internal sealed class CopyPrinter(CodeWriter writer, SourceMap source)
             {
                 Part(line, start, replacement.Start, prefix, replacement.Text);
                 start = replacement.Start + replacement.Length;
+                while (start < line.Start + line.Length && char.IsWhiteSpace(line.Text.Text[start]))
+                {
+                    start++;
+                }
+
                 prefix = new string(' ', writer.Indent);
             }
         }

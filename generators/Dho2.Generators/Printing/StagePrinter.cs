@@ -70,7 +70,9 @@ internal sealed class StagePrinter
                 LayerSource source = input.Source.Layers[layer];
                 using (writer.Braces($"private {(source.UsesMembers ? "" : "static ")}{input.Description.Layers[layer].TypeName} {CreatorOf(source)}()"))
                 {
+                    writer.Verbatim("#pragma warning disable");
                     PrintCreation(source);
+                    writer.Verbatim("#pragma warning restore");
                 }
             }
         }
@@ -126,9 +128,20 @@ internal sealed class StagePrinter
         writer.Line($"/// <param name=\"{contextName}\">Seeds, element type and device.</param>");
         using (writer.Braces($"public {TypeName}({Pipelines}.StageContext {contextName})"))
         {
+            bool isCopied = stage.Layers.Any(layer => !IsDropout(input, layer));
+            if (isCopied)
+            {
+                writer.Verbatim("#pragma warning disable");
+            }
+
             foreach (int layer in stage.Layers)
             {
                 PrintLayer(layer);
+            }
+
+            if (isCopied)
+            {
+                writer.Verbatim("#pragma warning restore");
             }
         }
     }

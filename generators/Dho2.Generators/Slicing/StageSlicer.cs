@@ -173,10 +173,26 @@ internal sealed class StageSlicer
             return;
         }
 
+        // Where the user has another name for it, that is the name.
+        if (OtherName(value, units[index].Statement) is { } other)
+        {
+            lines.Add(new MadeLine($"{TypeOf(other)} {Names.Escape(other)} = {Names.Escape(variable)};"));
+            holds[other] = value;
+            return;
+        }
+
         string name = Names.Free(outgoing?.Fields.FirstOrDefault(field => field.Value == value)?.Name ?? variable, taken);
         lines.Add(new MadeLine($"{TypeOf(variable)} {name} = {Names.Escape(variable)};"));
         kept[value] = name;
     }
+
+    /// <summary>A variable that holds a value in the user's method, and that is not declared here yet.</summary>
+    private string? OtherName(int value, int statement) =>
+        Enumerable.Range(0, statement)
+            .SelectMany(i => source.Statements[i].Writes)
+            .Where(write => write.Definition == value && !holds.ContainsKey(write.Variable))
+            .Select(write => write.Variable)
+            .FirstOrDefault();
 
     private bool IsNeededAfter(int value, int index) =>
         outgoing?.Fields.Any(field => field.Value == value) == true

@@ -40,10 +40,16 @@ internal static class ConstantText
         double value = argument.Kind == ArgumentKind.Integer ? argument.Integer : argument.Number;
         return type switch
         {
-            SpecialType.System_Double => Finite(value) ? value.ToString("R", CultureInfo.InvariantCulture) + "d" : "double." + Special(value),
+            SpecialType.System_Double => Finite(value) ? Double(value) : "double." + Special(value),
             SpecialType.System_Single => Finite(value) ? ((float)value).ToString("R", CultureInfo.InvariantCulture) + "f" : "float." + Special(value),
             _ => null,
         };
+    }
+
+    private static string Double(double value)
+    {
+        string digits = value.ToString("R", CultureInfo.InvariantCulture);
+        return digits.IndexOfAny(['.', 'E']) < 0 ? digits + ".0" : digits;
     }
 
     private static bool Finite(double value) => !double.IsNaN(value) && !double.IsInfinity(value);

@@ -25,6 +25,11 @@ internal sealed partial class ExpressionReader(
         context.Cancellation.ThrowIfCancellationRequested();
         if (expression.ConstantValue.HasValue)
         {
+            foreach (ILocalReferenceOperation constant in expression.DescendantsAndSelf().OfType<ILocalReferenceOperation>())
+            {
+                Variable(constant.Local);
+            }
+
             return ConstantFolding.Of(expression.ConstantValue.Value, expression.Type);
         }
 

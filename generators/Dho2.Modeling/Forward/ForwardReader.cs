@@ -143,7 +143,7 @@ internal sealed partial class ForwardReader
             (results ?? []).ToEquatableArray(),
             context.IsSliced
                 ? variables.Order
-                    .Select(v => new VariableSource(v.Name, TypeOf(v).ToMinimalDisplayString(semantics, syntax.ReturnType.SpanStart)))
+                    .Select(v => new VariableSource(v.Name, TypeText(TypeOf(v), semantics, syntax.ReturnType.SpanStart)))
                     .ToEquatableArray()
                 : default,
             constants.ToEquatableArray());
@@ -159,6 +159,9 @@ internal sealed partial class ForwardReader
         IVariableDeclarationGroupOperation or IUsingDeclarationOperation => StatementForm.Declaration,
         _ => pieces ? StatementForm.Plain : StatementForm.Compound,
     };
+
+    private static string TypeText(ITypeSymbol type, SemanticModel semantics, int position) =>
+        type.WithNullableAnnotation(NullableAnnotation.NotAnnotated).ToMinimalDisplayString(semantics, position);
 
     private static ITypeSymbol TypeOf(ISymbol variable) => variable is ILocalSymbol local ? local.Type : ((IParameterSymbol)variable).Type;
 }
