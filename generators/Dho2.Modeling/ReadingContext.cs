@@ -1,5 +1,4 @@
 using System.Collections.Generic;
-using System.Linq;
 using System.Threading;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;

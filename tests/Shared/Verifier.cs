@@ -18,7 +18,7 @@ internal static class Verifier
         [CallerFilePath] string sourceFile = "",
         [CallerMemberName] string method = "")
     {
-        string folder = Path.IsPathRooted(sourceFile) ? Path.GetDirectoryName(sourceFile)! : Resolve(sourceFile);
+        string folder = Path.GetDirectoryName(Resolve(sourceFile))!;
         string name = Path.Combine(folder, Path.GetFileNameWithoutExtension(sourceFile) + "." + method);
         string verified = $"{name}.verified.{extension}";
         string received = $"{name}.received.{extension}";
@@ -36,9 +36,10 @@ internal static class Verifier
             "if the new text is right, move it over the approved one.");
     }
 
-    // Paths in the build are relative to the repository through the path map.
-    private static string Resolve(string sourceFile) =>
-        Path.GetDirectoryName(Dho2.Tests.Shared.BuildMetadata.RepositoryPath(sourceFile))!;
+    // The build's path map puts the root of the repository there.
+    private static string Resolve(string sourceFile) => sourceFile.StartsWith("/_/", StringComparison.Ordinal)
+        ? Dho2.Tests.Shared.BuildMetadata.RepositoryPath(sourceFile[3..])
+        : sourceFile;
 
     private static string FirstDifference(string expected, string actual)
     {

@@ -1,6 +1,5 @@
 using System.Collections.Generic;
 using System.Linq;
-using Dho2.Modeling;
 using Dho2.Planning;
 
 namespace Dho2.Generators;

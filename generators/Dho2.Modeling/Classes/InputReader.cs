@@ -2,7 +2,6 @@ using System.Collections.Generic;
 using System.Linq;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
-using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Dho2.Modeling;
 

@@ -5,7 +5,6 @@ using Dho2.Planning;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Operations;
-using ArgumentKind = Dho2.Planning.ArgumentKind;
 
 namespace Dho2.Modeling;
 

@@ -1,6 +1,5 @@
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
-using Microsoft.CodeAnalysis.CSharp;
 
 namespace Dho2.Modeling;
 

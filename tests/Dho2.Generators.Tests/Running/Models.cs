@@ -1,5 +1,4 @@
 using System.Collections.Generic;
-using System.Linq;
 using Dho2.Modeling.Tests;
 
 namespace Dho2.Generators.Tests;

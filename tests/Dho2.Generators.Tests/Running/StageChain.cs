@@ -4,7 +4,6 @@ using System.Linq;
 using System.Reflection;
 using System.Runtime.Loader;
 using Dho2.Pipelines;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Generators.Tests;
