@@ -34,6 +34,8 @@ internal sealed class ModelBuilder
     public int Call(int layer, params int[] values) =>
         Add("layer", values.Select((v, i) => Argument.OfValue(i == 0 ? "input" : "input" + i, v)), layer, Tensor);
 
+    public int Read(int layer) => Add("read", [], layer, Tensor);
+
     public int Operation(string name, string type, params Argument[] arguments) => Add(name, arguments, -1, type);
 
     public int Operation(string name, params int[] values) =>
@@ -65,6 +67,13 @@ internal sealed class ModelBuilder
     }
 
     public void EndWhole() => whole = null;
+
+    /// <summary>What is added from now on is one statement that can be cut.</summary>
+    public void BeginStatement()
+    {
+        whole = statements.Count;
+        statements.Add(new(default, default, Pieces: true));
+    }
 
     public ModelDescription Return(params int[] results) => new(
         "Model",

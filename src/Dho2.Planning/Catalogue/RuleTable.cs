@@ -23,10 +23,10 @@ internal sealed class RuleTable
         rules["Tensor." + name] = rule;
     }
 
-    /// <summary>Adds a rule and the same operation in place, with an underscore behind its name.</summary>
+    /// <summary>Adds a rule and the same operation in place: with an underscore behind its name, or asked for by <c>inplace</c>.</summary>
     public void AddWithInPlace(string name, Func<CallContext, Symbolic> rule)
     {
-        Add(name, rule);
+        Add(name, c => c.Arguments.Boolean("inplace", false) == false ? rule(c) : InPlace(c, rule(c)));
         Add(name + "_", c => InPlace(c, rule(c)));
     }
 

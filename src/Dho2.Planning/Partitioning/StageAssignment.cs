@@ -7,7 +7,7 @@ namespace Dho2.Planning;
 
 /// <summary>
 /// Puts every operation on a stage: one with a layer on the layer's, one without on the latest stage of its inputs,
-/// unless fewer bytes cross when it moves to where it is used. The result depends on the structure alone, never on
+/// unless fewer bytes cross when it moves to where it is used, or as many and a statement stays in one piece. The result depends on the structure alone, never on
 /// numbers that a run may override, because the code is generated from it.
 /// </summary>
 internal sealed class StageAssignment
@@ -201,17 +201,26 @@ internal sealed class StageAssignment
     /// </summary>
     private void Relocate(CancellationToken cancellation)
     {
-        for (int i = stageOf.Length - 1; i >= 0; i--)
+        // What moves can make room for what comes before it, or free what comes after: until nothing moves any more.
+        // Every move is to a later stage, so there is an end.
+        bool moved = Stages > 1;
+        while (moved)
         {
-            cancellation.ThrowIfCancellationRequested();
-            int consumer = IsFixed(i) ? stageOf[i] : FirstConsumers()[model.Inputs.Count + i];
-            if (consumer == int.MaxValue || consumer <= stageOf[i])
+            moved = false;
+            for (int i = stageOf.Length - 1; i >= 0; i--)
             {
-                continue;
-            }
+                cancellation.ThrowIfCancellationRequested();
+                int consumer = IsFixed(i) ? stageOf[i] : FirstConsumers()[model.Inputs.Count + i];
+                if (consumer == int.MaxValue || consumer <= stageOf[i])
+                {
+                    continue;
+                }
 
-            // A tuple cannot cross; its elements can.
-            stageOf[i] = model.Operations[i].Name == "tuple" ? consumer : BestStage(i, consumer);
+                // A tuple cannot cross; its elements can.
+                int from = stageOf[i];
+                stageOf[i] = model.Operations[i].Name == "tuple" ? consumer : BestStage(i, consumer);
+                moved |= stageOf[i] > from;
+            }
         }
     }
 
@@ -222,7 +231,7 @@ internal sealed class StageAssignment
     private bool IsFixed(int operation)
     {
         Operation op = model.Operations[operation];
-        return op.Layer >= 0 || op.Name is "item" or "opaque" || IsInPlace(operation)
+        return op.Layer >= 0 || op.Name == "opaque" || IsInPlace(operation)
             || (op.Statement >= 0 && !model.Statements[op.Statement].Pieces)
             || Enumerable.Range(operation + 1, uses.Length - operation - 1).Any(later => IsInPlace(later) && uses[later].Intersect(uses[operation]).Any());
     }
@@ -294,7 +303,10 @@ internal sealed class StageAssignment
     private long? BytesOf(int value) => types[value] switch
     {
         { Type: { } type } => TensorBytes.Of(type).Evaluate(static _ => NominalSize),
-        { Kind: InferredKind.Integer or InferredKind.Number or InferredKind.Boolean } => sizeof(long),
+
+        // Numbers and shapes weigh nothing beside tensors.
+        { Kind: InferredKind.Integer or InferredKind.Number or InferredKind.Boolean } => 0,
+        { Kind: InferredKind.List } list when list.Items.All(i => i.Kind == InferredKind.Integer) => 0,
         _ => null,
     };
 }
