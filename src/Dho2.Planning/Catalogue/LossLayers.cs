@@ -1,5 +1,4 @@
 using System;
-using Dho2.Planning.Inference;
 
 namespace Dho2.Planning.Catalogue;
 

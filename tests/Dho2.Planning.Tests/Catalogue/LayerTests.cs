@@ -1,5 +1,3 @@
-using System;
-using System.Collections.Generic;
 using System.Linq;
 using CsCheck;
 using static Dho2.Planning.Tests.Catalogue.Generators;

@@ -1,5 +1,4 @@
 using System;
-using System.Collections.Generic;
 using System.Linq;
 using CsCheck;
 using static Dho2.Planning.Tests.Catalogue.Generators;
@@ -402,7 +401,7 @@ public class OperationTests
         from groups in Gen.Long[1, 2]
         from wrong in Gen.Int[0, 9]
 
-        // A transposed convolution without a result ends the process.
+            // A transposed convolution without a result ends the process.
         where !transposed || size.Zip(kernel).All(p => ((p.First - 1) * stride) - (2 * padding) + p.Second > 0)
         let weight = transposed ? new[] { channels[0] * groups, channels[1] } : [channels[1] * groups, channels[0]]
         select new CallCase(

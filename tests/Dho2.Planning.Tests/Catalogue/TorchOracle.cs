@@ -17,8 +17,17 @@ internal static class TorchOracle
 
     private static readonly Dictionary<string, string> Operators = new()
     {
-        ["+"] = "op_Addition", ["-"] = "op_Subtraction", ["*"] = "op_Multiply", ["/"] = "op_Division", ["%"] = "op_Modulus",
-        ["=="] = "op_Equality", ["!="] = "op_Inequality", ["<"] = "op_LessThan", ["<="] = "op_LessThanOrEqual", [">"] = "op_GreaterThan", [">="] = "op_GreaterThanOrEqual",
+        ["+"] = "op_Addition",
+        ["-"] = "op_Subtraction",
+        ["*"] = "op_Multiply",
+        ["/"] = "op_Division",
+        ["%"] = "op_Modulus",
+        ["=="] = "op_Equality",
+        ["!="] = "op_Inequality",
+        ["<"] = "op_LessThan",
+        ["<="] = "op_LessThanOrEqual",
+        [">"] = "op_GreaterThan",
+        [">="] = "op_GreaterThanOrEqual",
     };
 
     /// <summary>What a call gives: the tensors of its result, and the state of its layer.</summary>
