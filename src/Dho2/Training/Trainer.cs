@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.Linq;
 using Dho2.Communication;
+using Dho2.Curvature;
 using Dho2.Data;
 using Dho2.Pipelines;
 using Dho2.Planning;
@@ -190,6 +191,7 @@ public sealed class Trainer : IDisposable
         {
             foreach (CurvatureRefreshed refreshed in refreshes)
             {
+                CurvatureMetrics.Record(refreshed.Estimate, refreshed.Stage);
                 CurvatureRefreshed?.Invoke(refreshed);
             }
         }
