@@ -62,6 +62,7 @@ public static class Planner
             microBatches,
             ScheduleBuilder.Build(options.Schedule, assignment.Stages, microBatches.Count),
             Hash: "");
+        plan = MemoryModel.Fill(plan, inference);
         return plan with { Hash = PlanHash.Of(model, plan) };
     }
 
