@@ -122,8 +122,6 @@ internal static class NormalisationOperations
 
         return count < 1 || (shape[1].IsNumber && shape[1].Number % count != 0)
             ? c.RefuseShape($"{c.Describe("GroupNorm")} cannot put the {shape[1]} channels of {x} into {count} groups")
-            : x.Count == Dimension.Of(count)
-            ? c.RefuseShape($"{c.Describe("GroupNorm")} needs more than one number in each of {count} groups of {x}")
             : Statistics(c, x, weight, bias, shape[0] * Dimension.Of(count));
     }
 
