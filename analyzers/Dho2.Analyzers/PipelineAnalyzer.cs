@@ -1,4 +1,3 @@
-using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Linq;
 using Dho2.Modeling;
@@ -59,12 +58,12 @@ public sealed class PipelineAnalyzer : DiagnosticAnalyzer
         PlanResult result = Planner.Plan(model, cancellation: context.CancellationToken);
         foreach (PlanProblem problem in result.Problems)
         {
-            IReadOnlyList<StageMove> moves = StageAdvice.For(problem, model, placement);
+            StageChange? change = StageAdvice.For(problem, model, placement);
             context.ReportDiagnostic(Diagnostic.Create(
                 ProblemDescriptors.Of(problem.Kind),
                 placement.Of(problem),
-                StageMove.Locations(moves),
-                StageMove.Properties(moves),
+                change?.Moves.Select(move => move.Declaration),
+                change is null ? null : StageChangeProperties.Write(change),
                 problem.Arguments.ToArray<object>()));
         }
 

@@ -13,14 +13,14 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 
 namespace Dho2.CodeFixes;
 
-/// <summary>Puts a layer on the stage that a diagnostic proposes, in whichever file the layer is declared.</summary>
+/// <summary>Puts layers on the stages that a diagnostic proposes, in whichever files they are declared.</summary>
 [ExportCodeFixProvider(LanguageNames.CSharp, Name = nameof(SetStageCodeFix))]
 [Shared]
 public sealed class SetStageCodeFix : CodeFixProvider
 {
     /// <inheritdoc/>
     public override ImmutableArray<string> FixableDiagnosticIds { get; } =
-        [DiagnosticIds.LayerWithoutStage, DiagnosticIds.LaterStageFeedsEarlier];
+        [DiagnosticIds.LayerWithoutStage, DiagnosticIds.StageGap, DiagnosticIds.StageOutOfRange, DiagnosticIds.LaterStageFeedsEarlier];
 
     /// <inheritdoc/>
     public override FixAllProvider GetFixAllProvider() => SetStageFixAllProvider.Instance;
@@ -30,24 +30,19 @@ public sealed class SetStageCodeFix : CodeFixProvider
     {
         foreach (Diagnostic diagnostic in context.Diagnostics)
         {
-            ImmutableArray<StageMove> moves = StageMove.Of(diagnostic);
-            for (int i = 0; i < moves.Length; i++)
+            if (StageChangeProperties.Read(diagnostic) is { } change)
             {
-                StageMove move = moves[i];
                 context.RegisterCodeFix(
                     CodeAction.Create(
-                        $"Put '{move.Layer}' on stage {move.Stage}",
-                        cancellation => ApplyAsync(context.Document.Project.Solution, [move], cancellation),
-                        EquivalenceKey(i)),
+                        change.Title,
+                        cancellation => ApplyAsync(context.Document.Project.Solution, change.Moves, cancellation),
+                        nameof(SetStageCodeFix)),
                     diagnostic);
             }
         }
 
         return Task.CompletedTask;
     }
-
-    /// <summary>The key of the n-th move that a diagnostic proposes.</summary>
-    internal static string EquivalenceKey(int index) => nameof(SetStageCodeFix) + index;
 
     /// <summary>Writes stages into the declarations of layers; of several moves of one member the first counts.</summary>
     internal static async Task<Solution> ApplyAsync(Solution solution, IEnumerable<StageMove> moves, CancellationToken cancellation)

@@ -9,7 +9,7 @@ using Microsoft.CodeAnalysis.CodeFixes;
 
 namespace Dho2.CodeFixes;
 
-/// <summary>Applies the same choice of move of many diagnostics at once; a layer may be declared in another file than its diagnostic.</summary>
+/// <summary>Applies the changes of many diagnostics at once; a layer may be declared in another file than its diagnostic.</summary>
 internal sealed class SetStageFixAllProvider : FixAllProvider
 {
     public static SetStageFixAllProvider Instance { get; } = new();
@@ -20,9 +20,7 @@ internal sealed class SetStageFixAllProvider : FixAllProvider
     public override async Task<CodeAction?> GetFixAsync(FixAllContext fixAllContext)
     {
         ImmutableArray<Diagnostic> diagnostics = await DiagnosticsAsync(fixAllContext).ConfigureAwait(false);
-        StageMove[] moves = diagnostics
-            .SelectMany(diagnostic => StageMove.Of(diagnostic).Where((_, i) => SetStageCodeFix.EquivalenceKey(i) == fixAllContext.CodeActionEquivalenceKey))
-            .ToArray();
+        StageMove[] moves = diagnostics.SelectMany(diagnostic => StageChangeProperties.Read(diagnostic)?.Moves ?? []).ToArray();
         return CodeAction.Create(
             "Put layers on the proposed stages",
             cancellation => SetStageCodeFix.ApplyAsync(fixAllContext.Solution, moves, cancellation),

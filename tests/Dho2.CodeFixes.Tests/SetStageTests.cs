@@ -110,4 +110,45 @@ public class SetStageTests
                 [Stage(1)] private readonly Linear c = Linear(8, 8);
                 [Stage(1)] private readonly Linear d = Linear(8, 8);
             """));
+
+    [Theory]
+    [InlineData("{|DHO1103:a|}", "b", "{|DHO1102:d|}", -1, 0, 2)]
+    [InlineData("a", "b", "{|DHO1102:d|}", 0, 1, 4)]
+    [InlineData("{|DHO1102:a|}", "b", "d", 1, 2, 3)]
+    public Task Stages_are_numbered_without_gaps(string a, string b, string d, int first, int second, int third) => Verify.VerifyAsync(
+        Net($$"""
+                [Stage({{first}})] private readonly Linear {{a}} = Linear(8, 8);
+                [Stage({{second}})] private readonly Linear {{b}} = Linear(8, 8), c = Linear(8, 8);
+                [Stage(/* the last */ {{third}})] private readonly Linear {{d}} = Linear(8, 8);
+            """),
+        Net("""
+                [Stage(0)] private readonly Linear a = Linear(8, 8);
+                [Stage(1)] private readonly Linear b = Linear(8, 8), c = Linear(8, 8);
+                [Stage(/* the last */ 2)] private readonly Linear d = Linear(8, 8);
+            """));
+
+    [Fact]
+    public Task A_layer_that_has_its_type_s_stage_gets_its_own() => Verify.VerifyAsync(
+        Net("""
+                [Stage(0)] private readonly Linear a = Linear(8, 8);
+                private readonly Head {|DHO1102:b|} = new();
+            """,
+            "b.forward(a.forward(x))") + Head,
+        Net("""
+                [Stage(0)] private readonly Linear a = Linear(8, 8);
+                [Stage(1)] private readonly Head b = new();
+            """,
+            "b.forward(a.forward(x))") + Head);
+
+    private const string Head =
+        """
+        [Stage(2)]
+        public class Head : Module<Tensor, Tensor>
+        {
+            public Head() : base(nameof(Head)) => RegisterComponents();
+
+            public override Tensor forward(Tensor x) => relu(x);
+        }
+
+        """;
 }
