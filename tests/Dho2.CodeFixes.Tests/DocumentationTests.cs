@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
+using Dho2.Tests.Shared;
 using Microsoft.CodeAnalysis.CodeFixes;
 
 namespace Dho2.CodeFixes.Tests;
@@ -13,21 +14,10 @@ public class DocumentationTests
     {
         IEnumerable<string> fixable = new CodeFixProvider[] { new MakePartialCodeFix(), new SetStageCodeFix() }
             .SelectMany(provider => provider.FixableDiagnosticIds);
-        IEnumerable<string> documented = Directory.GetFiles(Path.Combine(Root(), "docs", "diagnostics"), "DHO*.md")
+        IEnumerable<string> documented = Directory.GetFiles(BuildMetadata.RepositoryPath("docs/diagnostics"), "DHO*.md")
             .Where(file => !File.ReadAllText(file).Contains("\n| Code fix | None |\n", StringComparison.Ordinal))
             .Select(file => Path.GetFileNameWithoutExtension(file));
 
         Assert.Equal(fixable.Order(StringComparer.Ordinal), documented.Order(StringComparer.Ordinal));
-    }
-
-    private static string Root()
-    {
-        string folder = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(folder, "Dho2Dsl.sln")))
-        {
-            folder = Path.GetDirectoryName(folder)!;
-        }
-
-        return folder;
     }
 }

@@ -3,16 +3,14 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Text.RegularExpressions;
+using Dho2.Tests.Shared;
 
 namespace Dho2.Analyzers.Tests;
 
 /// <summary>A page of <c>docs/diagnostics</c>: its title, its table and its blocks of code, in order.</summary>
 internal sealed record DiagnosticPage(string Id, string Text)
 {
-    /// <summary>The folder of the solution, above the test's own.</summary>
-    public static string Root { get; } = FindRoot(new DirectoryInfo(AppContext.BaseDirectory));
-
-    public static string Folder { get; } = Path.Combine(Root, "docs", "diagnostics");
+    public static string Folder { get; } = BuildMetadata.RepositoryPath("docs/diagnostics");
 
     /// <summary>All pages, by identifier.</summary>
     public static IReadOnlyDictionary<string, DiagnosticPage> All { get; } = Directory.GetFiles(Folder, "DHO*.md")
@@ -39,8 +37,4 @@ internal sealed record DiagnosticPage(string Id, string Text)
             .Skip(index)
             .Select(match => language == "csharp" ? Source.Usings + match.Groups[1].Value : match.Groups[1].Value)
             .FirstOrDefault();
-
-    private static string FindRoot(DirectoryInfo folder) =>
-        File.Exists(Path.Combine(folder.FullName, "Dho2Dsl.sln")) ? folder.FullName
-        : FindRoot(folder.Parent ?? throw new DirectoryNotFoundException("Dho2Dsl.sln is in no folder above the tests."));
 }
