@@ -17,7 +17,7 @@ public sealed class SampleTests
         string source = BuildMetadata.RepositoryPath("samples/Mnist/MnistNet.cs");
         CSharpCompilation empty = Generation.Compile();
         Generation generation = Generation.Of(empty
-            .WithOptions(empty.Options.WithSourceReferenceResolver(new SourceFileResolver([], null, [new(root, "./")])))
+            .WithOptions(empty.Options.WithSourceReferenceResolver(new SourceFileResolver([], null, [new(root, "/_/")])))
             .AddSyntaxTrees(Generation.Parse(File.ReadAllText(source), source)));
 
         Dictionary<string, string> committed = Directory

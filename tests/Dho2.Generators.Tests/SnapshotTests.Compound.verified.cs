@@ -18,7 +18,7 @@ namespace Samples;
 partial class Net
 {
 #line hidden
-    /// <summary>Stage 0 of 4: a; a number of parameters that is not known.</summary>
+    /// <summary>Stage 0 of 4: a; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -78,7 +78,7 @@ partial class Net
         internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0]);
     }
 
-    /// <summary>Stage 1 of 4: b; a number of parameters that is not known.</summary>
+    /// <summary>Stage 1 of 4: b; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -134,7 +134,7 @@ partial class Net
         internal static Cut1 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0]);
     }
 
-    /// <summary>Stage 2 of 4: c; a number of parameters that is not known.</summary>
+    /// <summary>Stage 2 of 4: c; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage2 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -191,7 +191,7 @@ partial class Net
         internal static Cut2 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0]);
     }
 
-    /// <summary>Stage 3 of 4: d; a number of parameters that is not known.</summary>
+    /// <summary>Stage 3 of 4: d; 36 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage3 : global::Dho2.Pipelines.IPipelineStage
     {

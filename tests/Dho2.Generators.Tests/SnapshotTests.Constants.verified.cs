@@ -18,7 +18,7 @@ namespace Samples;
 partial class Net
 {
 #line hidden
-    /// <summary>Stage 0 of 2: a; a number of parameters that is not known.</summary>
+    /// <summary>Stage 0 of 2: a; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -63,7 +63,7 @@ partial class Net
     }
 
     /// <summary>What crosses from stage 0 to stage 1.</summary>
-    /// <param name="x">of unknown shape, differentiable</param>
+    /// <param name="x">float32 (N, 8), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public readonly record struct Cut0(global::TorchSharp.torch.Tensor x)
     {
@@ -72,7 +72,7 @@ partial class Net
         internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0]);
     }
 
-    /// <summary>Stage 1 of 2: b; a number of parameters that is not known.</summary>
+    /// <summary>Stage 1 of 2: b; 36 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {

@@ -18,7 +18,7 @@ namespace Samples;
 partial class Net
 {
 #line hidden
-    /// <summary>Stage 0 of 2: a, c; a number of parameters that is not known.</summary>
+    /// <summary>Stage 0 of 2: a, c; 144 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -72,8 +72,8 @@ partial class Net
     }
 
     /// <summary>What crosses from stage 0 to stage 1.</summary>
-    /// <param name="aResult">of unknown shape, differentiable</param>
-    /// <param name="p">of unknown shape, differentiable</param>
+    /// <param name="aResult">float32 (N, 8), differentiable</param>
+    /// <param name="p">float32 (N, 8), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public readonly record struct Cut0(global::TorchSharp.torch.Tensor aResult, global::TorchSharp.torch.Tensor p)
     {
@@ -82,7 +82,7 @@ partial class Net
         internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0], tensors[1]);
     }
 
-    /// <summary>Stage 1 of 2: b, d; a number of parameters that is not known.</summary>
+    /// <summary>Stage 1 of 2: b, d; 108 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {

@@ -26,9 +26,9 @@ partial class Net
 {
     /// <summary>The model as a pipeline of stages.</summary>
     /// <remarks>
-    /// Stage 0: context; parameters not known; curvature rank 0.
-    /// Stage 1: class; parameters not known; curvature rank 0.
-    /// Cut 0: cut, tensors.
+    /// Stage 0: context; 72 parameters; curvature rank 0.
+    /// Stage 1: class; 36 parameters; curvature rank 0.
+    /// Cut 0: tensors, sumResult float32 ().
     /// Schedule of rank 0: F0 F1 B0 F2 B1 F3 B2 B3.
     /// Schedule of rank 1: F0 B0 F1 B1 F2 B2 F3 B3.
     /// </remarks>
@@ -64,7 +64,7 @@ partial class Net
         ["TorchSharp.torch.nn.functional.cross_entropy",{"input":{"%":0},"target":{"%":1},"weight":null,"ignore_index":-100,"reduction":"Mean","label_smoothing":0.0},-1,-1,"global::TorchSharp.torch.Tensor"]],
         "results":[2]}}
         """,
-        PlanHash = "569fb03f1e6f523c1307eed29f281c3da681fb9ad8e1a3781fbfb9b0de7fefbc",
+        PlanHash = "1a5adfbbb53b03ecbe8330aedf506a8439e56e107c3a351a2e392a62a97f83ea",
         Stages = [static context => new GeneratedStage0(context), static context => new GeneratedStage1(context)],
         Loss = static (results, targets) => Loss(results[0], targets[0]),
         Unsplit = static seed => CreateUnsplit(seed),
@@ -109,7 +109,7 @@ namespace Samples;
 partial class Net
 {
 #line hidden
-    /// <summary>Stage 0 of 2: context; a number of parameters that is not known.</summary>
+    /// <summary>Stage 0 of 2: context; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class GeneratedStage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -136,9 +136,11 @@ partial class Net
             var cut = context.forward(x);
 #line (27, 9) - (27, 49) 12 "/_/Net.cs"
             var tensors = Forward(cut) + Stage0.One;
+#line (29, 25) - (29, 34) 28 "/_/Net.cs"
+            var sumResult = cut.sum();
 #line hidden
 #pragma warning restore
-            return new Cut0(cut, tensors);
+            return new Cut0(tensors, sumResult);
         }
 
         int global::Dho2.Pipelines.IPipelineStage.Index => 0;
@@ -154,17 +156,17 @@ partial class Net
     }
 
     /// <summary>What crosses from stage 0 to stage 1.</summary>
-    /// <param name="cut">of unknown shape, differentiable</param>
     /// <param name="tensors">of unknown shape, differentiable</param>
+    /// <param name="sumResult">float32 (), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
-    public readonly record struct Cut0(global::TorchSharp.torch.Tensor cut, global::TorchSharp.torch.Tensor tensors)
+    public readonly record struct Cut0(global::TorchSharp.torch.Tensor tensors, global::TorchSharp.torch.Tensor sumResult)
     {
-        internal global::TorchSharp.torch.Tensor[] ToTensors() => [cut, tensors];
+        internal global::TorchSharp.torch.Tensor[] ToTensors() => [tensors, sumResult];
 
         internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0], tensors[1]);
     }
 
-    /// <summary>Stage 1 of 2: class; a number of parameters that is not known.</summary>
+    /// <summary>Stage 1 of 2: class; 36 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class GeneratedStage1 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -190,10 +192,8 @@ partial class Net
 #pragma warning disable
 #line (28, 9) - (28, 46) 12 "/_/Net.cs"
             var @event = @class.forward(tensors);
-#line hidden
-            Tensor cut = cut2.cut;
 #line (29, 9) - (29, 35) 12 "/_/Net.cs"
-            return @event + cut.sum();
+            return @event + cut2.sumResult;
 #line hidden
 #pragma warning restore
         }

@@ -18,7 +18,7 @@ namespace Samples;
 partial class Net
 {
 #line hidden
-    /// <summary>Stage 0 of 4: a; a number of parameters that is not known.</summary>
+    /// <summary>Stage 0 of 4: a; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -62,7 +62,7 @@ partial class Net
 
     /// <summary>What crosses from stage 0 to stage 1.</summary>
     /// <param name="x">float32 (N, 8)</param>
-    /// <param name="aResult">of unknown shape, differentiable</param>
+    /// <param name="aResult">float32 (N, 8), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public readonly record struct Cut0(global::TorchSharp.torch.Tensor x, global::TorchSharp.torch.Tensor aResult)
     {
@@ -71,7 +71,7 @@ partial class Net
         internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0], tensors[1]);
     }
 
-    /// <summary>Stage 1 of 4: b; a number of parameters that is not known.</summary>
+    /// <summary>Stage 1 of 4: b; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -93,13 +93,15 @@ partial class Net
         /// <summary>The stage's share of forward.</summary>
         public Cut1 Forward(Cut0 cut)
         {
+            Tensor x = cut.x;
 #pragma warning disable
-#line (27, 17) - (28, 34) 26 "/_/Net.cs"
-            var bResult = b.forward(
-                    cut.aResult);
+#line (27, 17) - (29, 20) 33 "/_/Net.cs"
+            var operatorResult = b.forward(
+                    cut.aResult)
+                + x;
 #line hidden
 #pragma warning restore
-            return new Cut1(cut.x, bResult);
+            return new Cut1(operatorResult);
         }
 
         int global::Dho2.Pipelines.IPipelineStage.Index => 1;
@@ -115,17 +117,16 @@ partial class Net
     }
 
     /// <summary>What crosses from stage 1 to stage 2.</summary>
-    /// <param name="x">float32 (N, 8)</param>
-    /// <param name="bResult">of unknown shape, differentiable</param>
+    /// <param name="operatorResult">float32 (N, 8), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
-    public readonly record struct Cut1(global::TorchSharp.torch.Tensor x, global::TorchSharp.torch.Tensor bResult)
+    public readonly record struct Cut1(global::TorchSharp.torch.Tensor operatorResult)
     {
-        internal global::TorchSharp.torch.Tensor[] ToTensors() => [x, bResult];
+        internal global::TorchSharp.torch.Tensor[] ToTensors() => [operatorResult];
 
-        internal static Cut1 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0], tensors[1]);
+        internal static Cut1 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0]);
     }
 
-    /// <summary>Stage 2 of 4: c; a number of parameters that is not known.</summary>
+    /// <summary>Stage 2 of 4: c; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage2 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -147,14 +148,13 @@ partial class Net
         /// <summary>The stage's share of forward.</summary>
         public Cut2 Forward(Cut1 cut)
         {
-            Tensor x = cut.x;
 #pragma warning disable
 #line (25, 13) - (27, 17) 12 "/_/Net.cs"
             var y = c.forward(
             relu( // the comment stays
-                cut.bResult
-#line (29, 17) - (30, 22) 12 "/_/Net.cs"
-            + x)
+                cut.operatorResult
+#line (29, 20) - (30, 22) 12 "/_/Net.cs"
+            )
             .tanh());
 #line hidden
 #pragma warning restore
@@ -174,7 +174,7 @@ partial class Net
     }
 
     /// <summary>What crosses from stage 2 to stage 3.</summary>
-    /// <param name="y">of unknown shape, differentiable</param>
+    /// <param name="y">float32 (N, 8), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public readonly record struct Cut2(global::TorchSharp.torch.Tensor y)
     {
@@ -183,7 +183,7 @@ partial class Net
         internal static Cut2 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0]);
     }
 
-    /// <summary>Stage 3 of 4: d; a number of parameters that is not known.</summary>
+    /// <summary>Stage 3 of 4: d; 36 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage3 : global::Dho2.Pipelines.IPipelineStage
     {

@@ -18,7 +18,7 @@ namespace Samples;
 partial class Net
 {
 #line hidden
-    /// <summary>Stage 0 of 2: a; a number of parameters that is not known.</summary>
+    /// <summary>Stage 0 of 2: a; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -43,10 +43,6 @@ partial class Net
 #pragma warning disable
 #line (23, 13) - (23, 33) 12 "/_/Net.cs"
             long n = x.shape[0];
-#line (24, 9) - (24, 27) 12 "/_/Net.cs"
-            int rows = (int)n;
-#line (26, 9) - (26, 32) 12 "/_/Net.cs"
-            bool isLarge = n > 100;
 #line (28, 9) - (28, 29) 12 "/_/Net.cs"
             var shape = x.shape;
 #line (29, 9) - (29, 26) 12 "/_/Net.cs"
@@ -55,7 +51,7 @@ partial class Net
             var viewResult = x.view(shape);
 #line hidden
 #pragma warning restore
-            return new Cut0(n, rows, isLarge, viewResult);
+            return new Cut0(n, viewResult);
         }
 
         int global::Dho2.Pipelines.IPipelineStage.Index => 0;
@@ -72,18 +68,16 @@ partial class Net
 
     /// <summary>What crosses from stage 0 to stage 1.</summary>
     /// <param name="n">a number known in the step</param>
-    /// <param name="rows">a number known in the step</param>
-    /// <param name="isLarge">a number known in the step</param>
-    /// <param name="viewResult">of unknown shape, differentiable</param>
+    /// <param name="viewResult">float32 (N, 8), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
-    public readonly record struct Cut0(long n, int rows, bool isLarge, global::TorchSharp.torch.Tensor viewResult)
+    public readonly record struct Cut0(long n, global::TorchSharp.torch.Tensor viewResult)
     {
-        internal global::TorchSharp.torch.Tensor[] ToTensors() => [global::TorchSharp.torch.tensor(n), global::TorchSharp.torch.tensor((long)rows), global::TorchSharp.torch.tensor(isLarge), viewResult];
+        internal global::TorchSharp.torch.Tensor[] ToTensors() => [global::TorchSharp.torch.tensor(n), viewResult];
 
-        internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0].item<long>(), (int)tensors[1].item<long>(), tensors[2].item<bool>(), tensors[3]);
+        internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0].item<long>(), tensors[1]);
     }
 
-    /// <summary>Stage 1 of 2: b; a number of parameters that is not known.</summary>
+    /// <summary>Stage 1 of 2: b; 36 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -105,18 +99,18 @@ partial class Net
         /// <summary>The stage's share of forward.</summary>
         public global::TorchSharp.torch.Tensor Forward(Cut0 cut)
         {
-            int rows = cut.rows;
+            long n = cut.n;
 #pragma warning disable
+#line (24, 9) - (24, 27) 12 "/_/Net.cs"
+            int rows = (int)n;
 #line (25, 9) - (25, 35) 12 "/_/Net.cs"
             double scale = 1.0 / rows;
+#line (26, 9) - (26, 32) 12 "/_/Net.cs"
+            bool isLarge = n > 100;
 #line (27, 9) - (27, 34) 12 "/_/Net.cs"
             float half = 0.5f * rows;
-#line hidden
-            long n = cut.n;
 #line (30, 9) - (30, 71) 12 "/_/Net.cs"
             var y = b.forward(cut.viewResult).view(n, 2, -1).view(rows, 4);
-#line hidden
-            bool isLarge = cut.isLarge;
 #line (31, 9) - (31, 33) 12 "/_/Net.cs"
             y = isLarge ? y * 2 : y;
 #line (32, 9) - (32, 33) 12 "/_/Net.cs"

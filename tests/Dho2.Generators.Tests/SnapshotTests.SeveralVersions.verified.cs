@@ -18,7 +18,7 @@ namespace Samples;
 partial class Net
 {
 #line hidden
-    /// <summary>Stage 0 of 4: a; a number of parameters that is not known.</summary>
+    /// <summary>Stage 0 of 4: a; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -44,12 +44,8 @@ partial class Net
 #line (25, 13) - (25, 30) 12 "/_/Net.cs"
             x = a.forward(x);
 #line hidden
-            Tensor first = x;
-#line (27, 9) - (27, 22) 12 "/_/Net.cs"
-            x = x.relu();
-#line hidden
 #pragma warning restore
-            return new Cut0(first, x);
+            return new Cut0(x);
         }
 
         int global::Dho2.Pipelines.IPipelineStage.Index => 0;
@@ -65,17 +61,16 @@ partial class Net
     }
 
     /// <summary>What crosses from stage 0 to stage 1.</summary>
-    /// <param name="first">of unknown shape, differentiable</param>
-    /// <param name="x">of unknown shape, differentiable</param>
+    /// <param name="x">float32 (N, 8), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
-    public readonly record struct Cut0(global::TorchSharp.torch.Tensor first, global::TorchSharp.torch.Tensor x)
+    public readonly record struct Cut0(global::TorchSharp.torch.Tensor x)
     {
-        internal global::TorchSharp.torch.Tensor[] ToTensors() => [first, x];
+        internal global::TorchSharp.torch.Tensor[] ToTensors() => [x];
 
-        internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0], tensors[1]);
+        internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0]);
     }
 
-    /// <summary>Stage 1 of 4: b; a number of parameters that is not known.</summary>
+    /// <summary>Stage 1 of 4: b; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -98,13 +93,17 @@ partial class Net
         public Cut1 Forward(Cut0 cut)
         {
             Tensor x = cut.x;
-            Tensor first = cut.first;
 #pragma warning disable
+#line (27, 9) - (27, 22) 12 "/_/Net.cs"
+            x = x.relu();
+#line hidden
+            Tensor first = cut.x;
+            Tensor second = x;
 #line (29, 9) - (29, 34) 12 "/_/Net.cs"
             x = b.forward(x) + first;
 #line hidden
 #pragma warning restore
-            return new Cut1(first, cut.x, x);
+            return new Cut1(first, second, x);
         }
 
         int global::Dho2.Pipelines.IPipelineStage.Index => 1;
@@ -120,9 +119,9 @@ partial class Net
     }
 
     /// <summary>What crosses from stage 1 to stage 2.</summary>
-    /// <param name="first">of unknown shape, differentiable</param>
-    /// <param name="second">of unknown shape, differentiable</param>
-    /// <param name="x">of unknown shape, differentiable</param>
+    /// <param name="first">float32 (N, 8), differentiable</param>
+    /// <param name="second">float32 (N, 8), differentiable</param>
+    /// <param name="x">float32 (N, 8), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public readonly record struct Cut1(global::TorchSharp.torch.Tensor first, global::TorchSharp.torch.Tensor second, global::TorchSharp.torch.Tensor x)
     {
@@ -131,7 +130,7 @@ partial class Net
         internal static Cut1 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0], tensors[1], tensors[2]);
     }
 
-    /// <summary>Stage 2 of 4: c; a number of parameters that is not known.</summary>
+    /// <summary>Stage 2 of 4: c; 72 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage2 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -162,9 +161,11 @@ partial class Net
             Tensor first = cut.first;
 #line (31, 9) - (31, 34) 12 "/_/Net.cs"
             first = x.tanh() + first;
+#line (32, 26) - (32, 35) 33 "/_/Net.cs"
+            var operatorResult = x + first;
 #line hidden
 #pragma warning restore
-            return new Cut2(x, first);
+            return new Cut2(operatorResult);
         }
 
         int global::Dho2.Pipelines.IPipelineStage.Index => 2;
@@ -180,17 +181,16 @@ partial class Net
     }
 
     /// <summary>What crosses from stage 2 to stage 3.</summary>
-    /// <param name="x">of unknown shape, differentiable</param>
-    /// <param name="first">of unknown shape, differentiable</param>
+    /// <param name="operatorResult">float32 (N, 8), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
-    public readonly record struct Cut2(global::TorchSharp.torch.Tensor x, global::TorchSharp.torch.Tensor first)
+    public readonly record struct Cut2(global::TorchSharp.torch.Tensor operatorResult)
     {
-        internal global::TorchSharp.torch.Tensor[] ToTensors() => [x, first];
+        internal global::TorchSharp.torch.Tensor[] ToTensors() => [operatorResult];
 
-        internal static Cut2 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0], tensors[1]);
+        internal static Cut2 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0]);
     }
 
-    /// <summary>Stage 3 of 4: d; a number of parameters that is not known.</summary>
+    /// <summary>Stage 3 of 4: d; 36 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage3 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -212,11 +212,9 @@ partial class Net
         /// <summary>The stage's share of forward.</summary>
         public global::TorchSharp.torch.Tensor Forward(Cut2 cut)
         {
-            Tensor x = cut.x;
-            Tensor first = cut.first;
 #pragma warning disable
 #line (32, 9) - (32, 37) 12 "/_/Net.cs"
-            return d.forward(x + first);
+            return d.forward(cut.operatorResult);
 #line hidden
 #pragma warning restore
         }
