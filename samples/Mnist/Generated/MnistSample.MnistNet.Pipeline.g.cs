@@ -7,9 +7,9 @@ partial class MnistNet
 {
     /// <summary>The model as a pipeline of stages.</summary>
     /// <remarks>
-    /// Stage 0: conv1, conv2; parameters not known; curvature rank 10.
-    /// Stage 1: fc, head; parameters not known; curvature rank 10.
-    /// Cut 0: x.
+    /// Stage 0: conv1, conv2; 4,800 parameters; curvature rank 10.
+    /// Stage 1: fc, head; 202,122 parameters; curvature rank 10.
+    /// Cut 0: x float32 (N, 32, 7, 7).
     /// Schedule of rank 0: F0 F1 B0 F2 B1 F3 B2 B3.
     /// Schedule of rank 1: F0 B0 F1 B1 F2 B2 F3 B3.
     /// </remarks>
@@ -50,7 +50,7 @@ partial class MnistNet
         ["TorchSharp.torch.nn.functional.cross_entropy",{"input":{"%":0},"target":{"%":1},"weight":null,"ignore_index":-100,"reduction":"Mean","label_smoothing":0.0},-1,-1,"global::TorchSharp.torch.Tensor"]],
         "results":[2]}}
         """,
-        PlanHash = "cd10eae022f0348de610132fb3cf7d9f4478e8662fcba6fb157f8ac51398dda7",
+        PlanHash = "9246c8240bf92983ceb36c1a19ffa5cbbcdc7e33aafd987de3a3358792e17c88",
         Stages = [static context => new Stage0(context), static context => new Stage1(context)],
         Loss = static (results, targets) => Loss(results[0], targets[0]),
         Unsplit = static seed => CreateUnsplit(seed),

@@ -15,7 +15,7 @@ namespace MnistSample;
 partial class MnistNet
 {
 #line hidden
-    /// <summary>Stage 0 of 2: conv1, conv2; a number of parameters that is not known.</summary>
+    /// <summary>Stage 0 of 2: conv1, conv2; 4,800 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -26,29 +26,27 @@ partial class MnistNet
         /// <param name="context">Seeds, element type and device.</param>
         public Stage0(global::Dho2.Pipelines.StageContext context)
         {
-            conv1 = context.Create<Conv2d>("conv1", static () =>
 #pragma warning disable
-#line (18, 48) - (18, 76) 16 "./samples/Mnist/MnistNet.cs"
+            conv1 = context.Create<Conv2d>("conv1", static () =>
+#line (18, 48) - (18, 76) 16 "/_/samples/Mnist/MnistNet.cs"
                 Conv2d(1, 16, 3, padding: 1)
 #line hidden
-#pragma warning restore
                 );
             conv2 = context.Create<Conv2d>("conv2", static () =>
-#pragma warning disable
-#line (19, 48) - (19, 77) 16 "./samples/Mnist/MnistNet.cs"
+#line (19, 48) - (19, 77) 16 "/_/samples/Mnist/MnistNet.cs"
                 Conv2d(16, 32, 3, padding: 1)
 #line hidden
-#pragma warning restore
                 );
+#pragma warning restore
         }
 
         /// <summary>The stage's share of forward.</summary>
         public Cut0 Forward(global::TorchSharp.torch.Tensor x)
         {
 #pragma warning disable
-#line (25, 9) - (25, 51) 12 "./samples/Mnist/MnistNet.cs"
+#line (25, 9) - (25, 51) 12 "/_/samples/Mnist/MnistNet.cs"
             x = max_pool2d(relu(conv1.forward(x)), 2);
-#line (26, 9) - (26, 51) 12 "./samples/Mnist/MnistNet.cs"
+#line (26, 9) - (26, 51) 12 "/_/samples/Mnist/MnistNet.cs"
             x = max_pool2d(relu(conv2.forward(x)), 2);
 #line hidden
 #pragma warning restore
@@ -69,7 +67,7 @@ partial class MnistNet
     }
 
     /// <summary>What crosses from stage 0 to stage 1.</summary>
-    /// <param name="x">of unknown shape, differentiable</param>
+    /// <param name="x">float32 (N, 32, 7, 7), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public readonly record struct Cut0(global::TorchSharp.torch.Tensor x)
     {
@@ -78,7 +76,7 @@ partial class MnistNet
         internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0]);
     }
 
-    /// <summary>Stage 1 of 2: fc, head; a number of parameters that is not known.</summary>
+    /// <summary>Stage 1 of 2: fc, head; 202,122 parameters.</summary>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -89,20 +87,18 @@ partial class MnistNet
         /// <param name="context">Seeds, element type and device.</param>
         public Stage1(global::Dho2.Pipelines.StageContext context)
         {
-            fc = context.Create<Linear>("fc", static () =>
 #pragma warning disable
-#line (20, 45) - (20, 68) 16 "./samples/Mnist/MnistNet.cs"
+            fc = context.Create<Linear>("fc", static () =>
+#line (20, 45) - (20, 68) 16 "/_/samples/Mnist/MnistNet.cs"
                 Linear(32 * 7 * 7, 128)
 #line hidden
-#pragma warning restore
                 );
             head = context.Create<Linear>("head", static () =>
-#pragma warning disable
-#line (21, 47) - (21, 62) 16 "./samples/Mnist/MnistNet.cs"
+#line (21, 47) - (21, 62) 16 "/_/samples/Mnist/MnistNet.cs"
                 Linear(128, 10)
 #line hidden
-#pragma warning restore
                 );
+#pragma warning restore
         }
 
         /// <summary>The stage's share of forward.</summary>
@@ -110,7 +106,7 @@ partial class MnistNet
         {
             Tensor x = cut.x;
 #pragma warning disable
-#line (27, 9) - (27, 61) 12 "./samples/Mnist/MnistNet.cs"
+#line (27, 9) - (27, 61) 12 "/_/samples/Mnist/MnistNet.cs"
             return head.forward(relu(fc.forward(x.flatten(1))));
 #line hidden
 #pragma warning restore
