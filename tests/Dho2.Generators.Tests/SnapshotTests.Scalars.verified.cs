@@ -43,15 +43,21 @@ partial class Net
 #pragma warning disable
 #line (23, 13) - (23, 33) 12 "/_/Net.cs"
             long n = x.shape[0];
+#line (24, 9) - (24, 27) 12 "/_/Net.cs"
+            int rows = (int)n;
+#line (25, 9) - (25, 35) 12 "/_/Net.cs"
+            double scale = 1.0 / rows;
+#line (26, 9) - (26, 32) 12 "/_/Net.cs"
+            bool isLarge = n > 100;
+#line (27, 9) - (27, 34) 12 "/_/Net.cs"
+            float half = 0.5f * rows;
 #line (28, 9) - (28, 29) 12 "/_/Net.cs"
             var shape = x.shape;
 #line (29, 9) - (29, 26) 12 "/_/Net.cs"
             x = a.forward(x);
-#line (30, 27) - (30, 40) 29 "/_/Net.cs"
-            var viewResult = x.view(shape);
 #line hidden
 #pragma warning restore
-            return new Cut0(n, viewResult);
+            return new Cut0(n, rows, scale, isLarge, half, shape, x);
         }
 
         int global::Dho2.Pipelines.IPipelineStage.Index => 0;
@@ -67,14 +73,19 @@ partial class Net
     }
 
     /// <summary>What crosses from stage 0 to stage 1.</summary>
-    /// <param name="n">a number known in the step</param>
-    /// <param name="viewResult">float32 (N, 8), differentiable</param>
+    /// <param name="n">a number</param>
+    /// <param name="rows">a number</param>
+    /// <param name="scale">a number</param>
+    /// <param name="isLarge">a number</param>
+    /// <param name="half">a number</param>
+    /// <param name="shape">a shape</param>
+    /// <param name="x">float32 (N, 8), differentiable</param>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
-    public readonly record struct Cut0(long n, global::TorchSharp.torch.Tensor viewResult)
+    public readonly record struct Cut0(long n, int rows, double scale, bool isLarge, float half, long[] shape, global::TorchSharp.torch.Tensor x)
     {
-        internal global::TorchSharp.torch.Tensor[] ToTensors() => [global::TorchSharp.torch.tensor(n), viewResult];
+        internal global::TorchSharp.torch.Tensor[] ToTensors() => [global::TorchSharp.torch.tensor(n), global::TorchSharp.torch.tensor((long)rows), global::TorchSharp.torch.tensor(scale), global::TorchSharp.torch.tensor(isLarge), global::TorchSharp.torch.tensor((double)half), global::TorchSharp.torch.tensor(shape), x];
 
-        internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0].item<long>(), tensors[1]);
+        internal static Cut0 FromTensors(global::System.Collections.Generic.IReadOnlyList<global::TorchSharp.torch.Tensor> tensors) => new(tensors[0].item<long>(), (int)tensors[1].item<long>(), tensors[2].item<double>(), tensors[3].item<bool>(), (float)tensors[4].item<double>(), tensors[5].data<long>().ToArray(), tensors[6]);
     }
 
     /// <summary>Stage 1 of 2: b; 36 parameters.</summary>
@@ -99,20 +110,20 @@ partial class Net
         /// <summary>The stage's share of forward.</summary>
         public global::TorchSharp.torch.Tensor Forward(Cut0 cut)
         {
+            Tensor x = cut.x;
+            long[] shape = cut.shape;
             long n = cut.n;
+            int rows = cut.rows;
 #pragma warning disable
-#line (24, 9) - (24, 27) 12 "/_/Net.cs"
-            int rows = (int)n;
-#line (25, 9) - (25, 35) 12 "/_/Net.cs"
-            double scale = 1.0 / rows;
-#line (26, 9) - (26, 32) 12 "/_/Net.cs"
-            bool isLarge = n > 100;
-#line (27, 9) - (27, 34) 12 "/_/Net.cs"
-            float half = 0.5f * rows;
 #line (30, 9) - (30, 71) 12 "/_/Net.cs"
-            var y = b.forward(cut.viewResult).view(n, 2, -1).view(rows, 4);
+            var y = b.forward(x.view(shape)).view(n, 2, -1).view(rows, 4);
+#line hidden
+            bool isLarge = cut.isLarge;
 #line (31, 9) - (31, 33) 12 "/_/Net.cs"
             y = isLarge ? y * 2 : y;
+#line hidden
+            double scale = cut.scale;
+            float half = cut.half;
 #line (32, 9) - (32, 33) 12 "/_/Net.cs"
             return y * scale + half;
 #line hidden

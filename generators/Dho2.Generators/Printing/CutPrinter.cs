@@ -31,7 +31,9 @@ internal static class CutPrinter
         string gradient = field.Differentiable ? ", differentiable" : "";
         return field.Type is { } type
             ? $"{type.DType.ToString().ToLowerInvariant()} ({string.Join(", ", type.Shape)}){gradient}"
-            : IsTensor(field) ? "of unknown shape" + gradient : "a number known in the step";
+            : IsTensor(field) ? "of unknown shape" + gradient
+            : field.TypeName == "long[]" ? "a shape"
+            : "a number";
     }
 
     private static string ToTensor(CutField field) => field.TypeName switch
