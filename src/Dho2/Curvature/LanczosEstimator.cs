@@ -38,7 +38,6 @@ public sealed class LanczosEstimator : IDisposable
     private Tensor? modelProduct;
     private Tensor? work;
     private long started;
-    private int estimates;
     private int draws;
     private int products;
     private int gateProducts;
@@ -59,6 +58,12 @@ public sealed class LanczosEstimator : IDisposable
 
     /// <summary>Whether an estimate was started and is not complete.</summary>
     public bool InProgress => run is not null;
+
+    /// <summary>
+    /// The number of estimates started so far, which random vectors depend on: a run that goes on from a checkpoint sets it
+    /// to what it was.
+    /// </summary>
+    public long Estimates { get; set; }
 
     /// <summary>The element type of the basis.</summary>
     internal ScalarType BasisType => settings.BasisType;
@@ -92,7 +97,7 @@ public sealed class LanczosEstimator : IDisposable
         this.hessian = hessian;
         this.previous = previous;
         started = Stopwatch.GetTimestamp();
-        estimates++;
+        Estimates++;
         draws = products = gateProducts = certificateProducts = breakdowns = 0;
         work = space.Zeros(settings.BasisType);
         if (settings.BasisType != space.DType)
@@ -300,7 +305,7 @@ public sealed class LanczosEstimator : IDisposable
     /// <summary>A random vector in the work vector.</summary>
     internal Tensor DrawRandom()
     {
-        space.FillRandom(work!, settings.Seed, $"lanczos/{estimates}/{draws++}");
+        space.FillRandom(work!, settings.Seed, $"lanczos/{Estimates}/{draws++}");
         return work!;
     }
 

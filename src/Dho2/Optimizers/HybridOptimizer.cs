@@ -215,6 +215,12 @@ public sealed class HybridOptimizer : IDisposable
         newton.Rest = null;
         if (state.Vectors.TryGetValue("curvature.vectors", out Tensor? vectors))
         {
+            if (vectors.dim() != 2 || vectors.size(1) != space.LocalSize)
+            {
+                throw new ArgumentException(
+                    $"'curvature.vectors' is of shape ({string.Join(", ", vectors.shape)}); rows of {space.LocalSize} elements are needed.");
+            }
+
             Subspace = new Subspace(
                 vectors.clone().DetachFromDisposeScope(),
                 state.Numbers["curvature.eigenvalues"],

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Curvature;
+using Dho2.Optimizers;
 using Dho2.Tests.Communication;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -255,6 +256,45 @@ public class LanczosTests
         estimator.Advance();
         estimator.Cancel();
         Assert.Equal(live, Tensor.TotalCount);
+    }
+
+    [Fact]
+    public void A_rank_without_elements_takes_part()
+    {
+        Spectrum spectrum = Spectrum.Named("decaying", 3);
+        Ranks.Run(4, communicator =>
+        {
+            Shards shards = new(3, communicator);
+            Assert.Equal(communicator.Rank == 0 ? 0 : 1, shards.Space.LocalSize);
+            using LanczosEstimator estimator = new(shards.Space, Exact with { Largest = 2 });
+            CurvatureEstimate estimate = estimator.Run(shards.Operator(spectrum.Matrix));
+            Compare.Near(spectrum.Values[^2..], estimate.Eigenvalues, 1e-12);
+
+            using HybridOptimizer optimizer = new(shards.Space, new HybridSettings { Base = BaseKind.Adam });
+            optimizer.Refresh(estimate);
+            using Tensor theta = shards.SliceTensor([1, 2, 3]);
+            using Tensor gradient = shards.SliceTensor([0.5, 0.1, 0.2]);
+            Assert.Equal(Math.Sqrt(0.3), optimizer.ClipGradient(gradient), 1e-12);
+            optimizer.Step(theta, gradient);
+            Assert.All(shards.Gather(theta), value => Assert.True(double.IsFinite(value)));
+        });
+    }
+
+    [Fact]
+    public void An_estimate_that_is_made_again_from_its_number_is_the_same()
+    {
+        Spectrum spectrum = Spectrum.Named("decaying", 30);
+        Shards shards = new(30);
+        LanczosSettings settings = new() { Largest = 4, MaxOrder = 8, CertificateProducts = 0 };
+        using LanczosEstimator first = new(shards.Space, settings);
+        first.Run(shards.Operator(spectrum.Matrix)).Subspace!.Dispose();
+        CurvatureEstimate second = first.Run(shards.Operator(spectrum.Matrix));
+        using LanczosEstimator resumed = new(shards.Space, settings) { Estimates = 1 };
+        CurvatureEstimate again = resumed.Run(shards.Operator(spectrum.Matrix));
+        Assert.Equal(second.Eigenvalues, again.Eigenvalues);
+        Assert.Equal(shards.GatherRows(second.Subspace!.Vectors), shards.GatherRows(again.Subspace!.Vectors));
+        second.Subspace.Dispose();
+        again.Subspace.Dispose();
     }
 
     [Fact]

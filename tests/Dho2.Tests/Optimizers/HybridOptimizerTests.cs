@@ -271,6 +271,17 @@ public class HybridOptimizerTests
     }
 
     [Fact]
+    public void A_state_of_another_shard_is_refused_by_name_and_size()
+    {
+        using HybridOptimizer other = new(new Shards(5).Space, new HybridSettings());
+        using HybridOptimizer optimizer = new(new Shards(Size).Space, new HybridSettings());
+        ArgumentException error = Assert.Throws<ArgumentException>(() => optimizer.SetState(other.GetState()));
+        Assert.Contains("base.momentum", error.Message);
+        Assert.Contains("(5)", error.Message);
+        Assert.Contains("37", error.Message);
+    }
+
+    [Fact]
     public void A_step_leaves_no_tensor_behind()
     {
         Random random = new(9);
