@@ -128,7 +128,7 @@ public sealed class CurvatureAttribute : Attribute
     public CurvatureScope Scope { get; set; } = CurvatureScope.Global;
 }
 
-/// <summary>Ties replicas together by ADMM instead of reducing gradients in every step (ALGORITHM section 5).</summary>
+/// <summary>Ties replicas together by ADMM instead of reducing gradients in every step (consensus: Boyd et al. 2011, section 7.1).</summary>
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
 public sealed class AdmmAttribute : Attribute
 {
