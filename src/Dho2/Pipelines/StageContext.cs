@@ -6,8 +6,9 @@ namespace Dho2.Pipelines;
 /// <summary>What a stage needs while it is built: seeds for its layers, element type and device; and, while it runs, the micro-batch it is at.</summary>
 public sealed class StageContext
 {
-    // The default random generator belongs to the process: two ranks that build layers at once would disturb each other.
-    private static readonly object InitialisationLock = new();
+    // The default random generator belongs to the process: two ranks that build layers or draw
+    // masks at once would disturb each other.
+    internal static readonly object DefaultGeneratorLock = new();
 
     /// <summary>Creates a context.</summary>
     /// <param name="seed">The run's seed; a layer's own follows from it and the layer's name.</param>
@@ -34,7 +35,7 @@ public sealed class StageContext
     /// <param name="create">The layer's initialiser.</param>
     public T Create<T>(string name, Func<T> create)
     {
-        lock (InitialisationLock)
+        lock (DefaultGeneratorLock)
         {
             torch.random.manual_seed(SeedOf(Seed, name));
             T layer = create();

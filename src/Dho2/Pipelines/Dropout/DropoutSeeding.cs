@@ -15,8 +15,6 @@ namespace Dho2.Pipelines;
 /// </summary>
 public sealed class DropoutSeeding : IDisposable
 {
-    // From seeding the default generator to drawing from it, no other rank may draw.
-    private static readonly object GeneratorLock = new();
     private readonly List<Action> removals = [];
     private readonly HashSet<torch.nn.Module> attached = new(ReferenceEqualityComparer.Instance);
 
@@ -45,9 +43,9 @@ public sealed class DropoutSeeding : IDisposable
     /// <summary>Lets other ranks draw again after a layer threw on this thread between its two hooks.</summary>
     internal static void ReleaseAfterFailure()
     {
-        while (Monitor.IsEntered(GeneratorLock))
+        while (Monitor.IsEntered(StageContext.DefaultGeneratorLock))
         {
-            Monitor.Exit(GeneratorLock);
+            Monitor.Exit(StageContext.DefaultGeneratorLock);
         }
     }
 
@@ -60,10 +58,11 @@ public sealed class DropoutSeeding : IDisposable
             return;
         }
 
+        // From seeding the default generator to drawing from it, no other rank may use it.
         var seeds = new MaskSeeds(seed, name, position);
         Module.HookRemover before = layer.register_forward_pre_hook((_, _) =>
         {
-            Monitor.Enter(GeneratorLock);
+            Monitor.Enter(StageContext.DefaultGeneratorLock);
             if (layer.training)
             {
                 torch.random.manual_seed(seeds.Next());
@@ -73,7 +72,7 @@ public sealed class DropoutSeeding : IDisposable
         });
         Module.HookRemover after = layer.register_forward_hook((_, _, _) =>
         {
-            Monitor.Exit(GeneratorLock);
+            Monitor.Exit(StageContext.DefaultGeneratorLock);
             return null!;
         });
         removals.Add(before.remove);
