@@ -27,10 +27,10 @@ internal sealed class TrainingSetup
                 nameof(options));
         }
 
-        if (result.Plan.Stages.Count != definition.Stages.Count)
+        if (Planner.Plan(Description).Plan?.Hash is { } hash && hash != definition.PlanHash)
         {
             throw new ArgumentException(
-                $"{Description.Name} was generated with {definition.Stages.Count} stages, its plan has {result.Plan.Stages.Count}: rebuild it with the same version of Dho2.",
+                $"{Description.Name} was generated for plan {definition.PlanHash}, this library plans {hash}: rebuild it with the version of Dho2 that it runs with.",
                 nameof(definition));
         }
 

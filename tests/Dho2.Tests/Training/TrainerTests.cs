@@ -244,6 +244,20 @@ public sealed class TrainerTests
     }
 
     [Fact]
+    public void CodeThatWasGeneratedForAnotherPlanIsRefused()
+    {
+        PipelineDefinition current = ChainModel.Define(2);
+        var stale = new PipelineDefinition
+        {
+            DescriptionText = current.DescriptionText, PlanHash = "12ab", Stages = current.Stages, Loss = current.Loss, Unsplit = current.Unsplit,
+        };
+        using var world = World.Join();
+        string message = Assert.Throws<ArgumentException>(() => new Trainer(stale, world)).Message;
+        Assert.Contains("plan 12ab", message, StringComparison.Ordinal);
+        Assert.Contains(current.PlanHash, message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void NumbersThatThePlanRefusesAreNamed()
     {
         using var world = World.Join();
