@@ -44,7 +44,7 @@ internal sealed class Display
             table.AddRow(plan.Stages.Select(stage => Markup.Escape(cell(stage))).Prepend(Markup.Escape(name)).ToArray());
 
         Row("layers", stage => string.Join(", ", stage.Layers.Select(layer => trainer.Description.Layers[layer].Name)));
-        Row("parameters", stage => stage.Parameters is { } known ? Number(known.Sum(p => p.Count)) : "unknown");
+        Row("parameter count", stage => stage.Parameters is { } known ? Number(known.Sum(p => p.Count)) : "unknown");
         foreach (MemoryKind kind in plan.Stages.SelectMany(stage => stage.Memory).Select(term => term.Kind).Distinct())
         {
             Row(kind.ToString().ToLowerInvariant(), stage => Bytes(stage.Memory.Where(term => term.Kind == kind)));
@@ -116,6 +116,9 @@ internal sealed class Display
             all &= term.Bytes is not null;
         }
 
-        return $"{(all ? "" : "at least ")}{known / 1024.0 / 1024.0:0.0} MiB";
+        string prefix = all ? "" : "at least ";
+        return known < 1 << 20
+            ? string.Create(CultureInfo.InvariantCulture, $"{prefix}{known / 1024.0:0.0} KiB")
+            : string.Create(CultureInfo.InvariantCulture, $"{prefix}{known / 1024.0 / 1024.0:0.0} MiB");
     }
 }
