@@ -47,7 +47,7 @@ internal static class CutBuilder
                 ProblemKind.ValueCannotCross,
                 new PlanSite(SiteKind.Operation, value - model.Inputs.Count),
                 OperationNames.DescribeValue(model, value),
-                type,
+                type.Replace("global::", ""),
                 cut,
                 cut + 1));
         }

@@ -75,7 +75,7 @@ public static class ProblemKinds
         ProblemKind.DescriptionInconsistent => "The description of the model is inconsistent: {0}",
         ProblemKind.NumberOutOfRange => "{0} is {1}; it must be {2}",
         ProblemKind.RelaxationHigh => "Over-relaxation is {0}; above 1.3 replicas with momentum may diverge",
-        ProblemKind.FewerMicroBatchesThanStages => "{0} micro-batches keep {1} stages busy for {2} % of the time; with {3} micro-batches it would be {4} %",
+        ProblemKind.FewerMicroBatchesThanStages => "MicroBatches = {0} keeps the {1} stages busy for {2} % of the time; {3} would keep them busy for {4} %",
         ProblemKind.FewerSamplesThanMicroBatches => "A batch of {0} samples makes only {0} of the {1} micro-batches",
         ProblemKind.InputWithoutShape => "The shape of '{0}' is not stated, so what follows from it is unknown; add [{1}(...)] with the dimensions after the batch",
         ProblemKind.ShapeMismatch => "{0}",
