@@ -37,7 +37,7 @@ internal static class ActivationLayers
     }
 
     private static Symbolic InPlace(CallContext c, Symbolic result) =>
-        result is SymbolicTensor tensor && c.Settings.Boolean("inplace", false) != false ? tensor with { Storage = c.Input.Storage } : result;
+        result is SymbolicTensor tensor && c.Settings.Boolean("inplace", false) != false ? c.WrittenInto(c.Input, tensor) : result;
 
     private static Symbolic Prelu(CallContext c)
     {

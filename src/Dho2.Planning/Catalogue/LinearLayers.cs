@@ -44,7 +44,7 @@ internal static class LinearLayers
 
         Dimension input = c.Settings.Integer("inputSize", 0);
         Dimension output = c.Settings.Integer("outputSize", 0);
-        return MatrixOperations.Linear(c, c.Input, c.New([output, input], c.Elements, differentiable: true), SymbolicNull.Instance, savesWeight: false);
+        return MatrixOperations.Linear(c, c.Input, c.Existing([output, input], c.Elements, differentiable: true), SymbolicNull.Instance);
     }
 
     private static void OwnEmbedding(LayerOwner owner)

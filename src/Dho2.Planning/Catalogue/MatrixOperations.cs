@@ -71,8 +71,8 @@ internal static class MatrixOperations
         return result;
     }
 
-    /// <summary>A linear map of the last dimension: <paramref name="weight"/> has the shape (out, in). A layer's own is no activation.</summary>
-    public static Symbolic Linear(CallContext c, SymbolicTensor x, SymbolicTensor weight, Symbolic bias, bool savesWeight = true)
+    /// <summary>A linear map of the last dimension: <paramref name="weight"/> has the shape (out, in).</summary>
+    public static Symbolic Linear(CallContext c, SymbolicTensor x, SymbolicTensor weight, Symbolic bias)
     {
         bool differentiable = x.Differentiable || weight.Differentiable || bias.Differentiable;
         if (x.Shape is not { } shape || weight.Shape is not { } matrix)
@@ -101,18 +101,18 @@ internal static class MatrixOperations
         IEnumerable<Dimension> leading = shape.Take(shape.Count - 1);
         SymbolicTensor result = c.New(matrix.Count == 2 ? leading.Append(matrix[0]) : leading, x.Type, differentiable);
         c.Facts.AddWork(result.Count * features * Dimension.Of(2));
-        SaveProduct(c, x, weight, result, savesWeight);
+        SaveProduct(c, x, weight, result);
         return result;
     }
 
-    private static void SaveProduct(CallContext c, SymbolicTensor a, SymbolicTensor b, SymbolicTensor result, bool savesSecond = true)
+    private static void SaveProduct(CallContext c, SymbolicTensor a, SymbolicTensor b, SymbolicTensor result)
     {
         if (b.Differentiable)
         {
             c.Save(a);
         }
 
-        if (a.Differentiable && savesSecond)
+        if (a.Differentiable)
         {
             c.Save(b);
         }

@@ -30,7 +30,7 @@ internal static class NormalisationLayers
 
     // Only whether there is a weight matters: its size follows from the layer's arguments.
     private static SymbolicTensor? WeightOf(CallContext c, string setting) =>
-        c.Settings.Boolean(setting, true) != false ? c.New(null, c.Elements, differentiable: true) : null;
+        c.Settings.Boolean(setting, true) != false ? c.Existing(null, c.Elements, differentiable: true) : null;
 
     private static void OwnBatchNorm(LayerOwner owner)
     {

@@ -43,6 +43,6 @@ internal sealed class RuleTable
             return c.RefuseShape($"`{c.Name}` writes into a tensor of {target}, but its result is {tensor}");
         }
 
-        return tensor with { Shape = target.Shape, Type = target.Type == tensor.Type ? target.Type : null, Storage = target.Storage };
+        return c.WrittenInto(target, tensor with { Shape = target.Shape, Type = target.Type == tensor.Type ? target.Type : null });
     }
 }

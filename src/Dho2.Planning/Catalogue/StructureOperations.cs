@@ -23,6 +23,6 @@ internal static class StructureOperations
 
     private static Symbolic Read(CallContext c) =>
         c.Layer is { Description.Kind: LayerCatalogue.Parameter, Facts.Parameters: { Count: 1 } parameters }
-            ? c.New(parameters[0].Shape.Select(s => Dimension.Of(s)), parameters[0].DType, differentiable: true)
+            ? c.Existing(parameters[0].Shape.Select(s => Dimension.Of(s)), parameters[0].DType, differentiable: true)
             : c.Unknown();
 }

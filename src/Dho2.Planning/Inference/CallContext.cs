@@ -48,15 +48,27 @@ internal sealed class CallContext
     public SymbolicTensor Tensor(Symbolic value) => value switch
     {
         SymbolicTensor tensor => tensor,
-        SymbolicInteger => new(EquatableArray<Dimension>.Empty, DType.Int64, false, interpreter.NewStorage()),
-        SymbolicNumber => new(EquatableArray<Dimension>.Empty, DType.Float32, false, interpreter.NewStorage()),
-        SymbolicBoolean => new(EquatableArray<Dimension>.Empty, DType.Bool, false, interpreter.NewStorage()),
-        _ => new(null, null, value.Differentiable, interpreter.NewStorage()),
+        SymbolicInteger => Existing(EquatableArray<Dimension>.Empty, DType.Int64, false),
+        SymbolicNumber => Existing(EquatableArray<Dimension>.Empty, DType.Float32, false),
+        SymbolicBoolean => Existing(EquatableArray<Dimension>.Empty, DType.Bool, false),
+        _ => Existing(null, null, value.Differentiable),
     };
 
     /// <summary>A new tensor.</summary>
-    public SymbolicTensor New(IEnumerable<Dimension>? shape, DType? type, bool differentiable) =>
-        new(shape?.ToEquatableArray(), type, differentiable, interpreter.NewStorage());
+    public SymbolicTensor New(IEnumerable<Dimension>? shape, DType? type, bool differentiable)
+    {
+        SymbolicTensor tensor = interpreter.Make(shape?.ToEquatableArray(), type, differentiable);
+        Facts.AddCreated(interpreter.MemoryOf(tensor));
+        return tensor;
+    }
+
+    /// <summary>A tensor that is there already, such as a layer's parameter: no activation, whoever saves it.</summary>
+    public SymbolicTensor Existing(IEnumerable<Dimension>? shape, DType? type, bool differentiable)
+    {
+        SymbolicTensor tensor = interpreter.Make(shape?.ToEquatableArray(), type, differentiable);
+        interpreter.Exempt(tensor);
+        return tensor;
+    }
 
     /// <summary>A new tensor with type and gradient of another.</summary>
     public SymbolicTensor Like(SymbolicTensor tensor, IEnumerable<Dimension>? shape) => New(shape, tensor.Type, tensor.Differentiable);
@@ -65,10 +77,23 @@ internal sealed class CallContext
     public static SymbolicTensor View(SymbolicTensor tensor, IEnumerable<Dimension>? shape) => tensor with { Shape = shape?.ToEquatableArray() };
 
     /// <summary>Notes a tensor that the backward needs.</summary>
-    public void Save(SymbolicTensor tensor) => Facts.AddSaved(new(tensor.Storage, tensor.Bytes));
+    public void Save(SymbolicTensor tensor)
+    {
+        if (!interpreter.IsExempt(tensor))
+        {
+            Facts.AddSaved(interpreter.MemoryOf(tensor));
+        }
+    }
 
     /// <summary>Notes memory beside the values that the backward needs, such as indices or statistics.</summary>
-    public void SaveBytes(Dimension bytes) => Facts.AddSaved(new(interpreter.NewStorage(), bytes));
+    public void SaveBytes(Dimension bytes) => Facts.AddSaved(interpreter.NewMemory(bytes));
+
+    /// <summary>A result that was written into the memory of another tensor.</summary>
+    public SymbolicTensor WrittenInto(SymbolicTensor target, SymbolicTensor result)
+    {
+        Facts.Redirect(result.Storage, interpreter.MemoryOf(target));
+        return result with { Storage = target.Storage };
+    }
 
     /// <summary>Reports that the call provably cannot work; what follows from it is unknown.</summary>
     public Symbolic RefuseShape(string message, string? argument = null) => Refuse(ProblemKind.ShapeMismatch, message, argument);

@@ -5,8 +5,8 @@ namespace Dho2.Planning.Inference;
 /// <summary>Adds up what one operation of a model costs, over everything that happens inside it.</summary>
 internal sealed class FactsBuilder
 {
-    private readonly List<SavedTensor> saved = [];
-    private readonly List<Dimension> temporaries = [];
+    private readonly List<TensorMemory> saved = [];
+    private readonly List<TensorMemory> created = [];
     private Dimension work = Dimension.Of(0);
     private Dimension second = Dimension.Of(0);
     private bool savedIsKnown = true;
@@ -14,15 +14,25 @@ internal sealed class FactsBuilder
 
     public void AddWork(Dimension operations) => work += operations;
 
-    public void AddSaved(SavedTensor tensor)
+    public void AddSaved(TensorMemory memory)
     {
-        if (!saved.Contains(tensor))
+        if (!saved.Contains(memory))
         {
-            saved.Add(tensor);
+            saved.Add(memory);
         }
     }
 
-    public void AddTemporary(Dimension bytes) => temporaries.Add(bytes);
+    public void AddCreated(TensorMemory memory) => created.Add(memory);
+
+    /// <summary>What seemed to be memory of its own lies in that of another tensor.</summary>
+    public void Redirect(int storage, TensorMemory target)
+    {
+        created.RemoveAll(c => c.Storage == storage);
+        if (saved.RemoveAll(s => s.Storage == storage) > 0)
+        {
+            AddSaved(target);
+        }
+    }
 
     public void AddSecond(Dimension bytes) => second += bytes;
 
@@ -34,10 +44,10 @@ internal sealed class FactsBuilder
         savedIsKnown = false;
         work = Dimension.Unknown;
         second = Dimension.Unknown;
-        temporaries.Add(Dimension.Unknown);
+        created.Add(TensorMemory.Unknown);
         hasSecondDerivative = hasSecondDerivative == false ? false : null;
     }
 
     public OperationFacts Build() =>
-        new(work, savedIsKnown ? saved.ToEquatableArray() : null, temporaries.ToEquatableArray(), second, hasSecondDerivative);
+        new(work, savedIsKnown ? saved.ToEquatableArray() : null, created.ToEquatableArray(), second, hasSecondDerivative);
 }

@@ -16,7 +16,8 @@ internal sealed class ModelInterpreter
     private readonly CancellationToken cancellation;
     private readonly List<PlanProblem> problems = [];
     private readonly Dictionary<SymbolicTensor, string> origins = new(IdentityComparer.Instance);
-    private int storages;
+    private readonly List<TensorMemory> memories = [];
+    private readonly HashSet<int> exempt = [];
     private int depth;
 
     private readonly IReadOnlyList<TensorType>? inputs;
@@ -41,7 +42,7 @@ internal sealed class ModelInterpreter
             .ToArray();
         var values = new List<Symbolic>(inputs is null
             ? model.Inputs.Select((input, i) => InputOf(input, new(SiteKind.Input, i)))
-            : inputs.Select(t => new SymbolicTensor(t.Shape, t.DType, true, NewStorage())));
+            : inputs.Select(t => Make(t.Shape, t.DType, true)));
         var facts = new List<OperationFacts>();
         for (int i = 0; i < model.Operations.Count; i++)
         {
@@ -54,13 +55,35 @@ internal sealed class ModelInterpreter
         OperationFacts? loss = model.Loss is { } body ? LossOf(body, values) : null;
         return new(
             values.Select(v => v.ToInferred()).ToEquatableArray(),
+            values.Select(v => v is SymbolicTensor tensor && !IsExempt(tensor) ? MemoryOf(tensor) : (TensorMemory?)null).ToEquatableArray(),
             layers.Select(l => l.Facts).ToEquatableArray(),
             facts.ToEquatableArray(),
             loss,
             problems.ToEquatableArray());
     }
 
-    public int NewStorage() => storages++;
+    /// <summary>A tensor in memory of its own.</summary>
+    public SymbolicTensor Make(EquatableArray<Dimension>? shape, DType? type, bool requiresGradient)
+    {
+        var tensor = new SymbolicTensor(shape, type, requiresGradient, memories.Count);
+        NewMemory(tensor.Bytes);
+        return tensor;
+    }
+
+    public TensorMemory NewMemory(Dimension bytes)
+    {
+        var memory = new TensorMemory(memories.Count, bytes);
+        memories.Add(memory);
+        return memory;
+    }
+
+    /// <summary>The memory that a tensor lies in: a view's is its base's.</summary>
+    public TensorMemory MemoryOf(SymbolicTensor tensor) => memories[tensor.Storage];
+
+    /// <summary>Marks memory that is accounted for elsewhere, such as a parameter's.</summary>
+    public void Exempt(SymbolicTensor tensor) => exempt.Add(tensor.Storage);
+
+    public bool IsExempt(SymbolicTensor tensor) => exempt.Contains(tensor.Storage);
 
     public void Report(PlanProblem problem) => problems.Add(problem);
 
@@ -158,16 +181,13 @@ internal sealed class ModelInterpreter
 
     private Symbolic InputOf(InputDescription input, PlanSite site)
     {
-        DType type = ElementTypes.IsFloating(input.DType) ? Elements : input.DType;
-        if (input.Dimensions is not { } dimensions)
+        if (ShapeInference.TypeOf(input, Elements) is { } type)
         {
-            Report(new(ProblemKind.InputWithoutShape, site, input.Name, site.Kind));
-            return new SymbolicTensor(null, null, false, NewStorage());
+            return Make(type.Shape, type.DType, requiresGradient: false);
         }
 
-        IEnumerable<Dimension> shape = dimensions.Select(d => d.Symbol is { } symbol ? Dimension.Of(symbol) : Dimension.Of(d.Size));
-        return new SymbolicTensor(
-            new[] { Dimension.Of(ShapeInference.Batch) }.Concat(shape).ToEquatableArray(), type, false, NewStorage());
+        Report(new(ProblemKind.InputWithoutShape, site, input.Name, site.Kind));
+        return Make(null, null, requiresGradient: false);
     }
 
     private OperationFacts LossOf(ModuleBody body, List<Symbolic> values)
@@ -176,6 +196,13 @@ internal sealed class ModelInterpreter
         var inputs = new List<Symbolic>();
         inputs.AddRange(model.Results.Select(r => r >= 0 && r < values.Count ? values[r] : SymbolicUnknown.Value));
         inputs.AddRange(model.Targets.Select((target, i) => InputOf(target, new(SiteKind.Target, i))));
+
+        // Targets lie in the batch, whoever saves them.
+        foreach (SymbolicTensor target in inputs.Skip(model.Results.Count).OfType<SymbolicTensor>())
+        {
+            Exempt(target);
+        }
+
         RunBody(body, [], inputs, facts, new(SiteKind.LossOperation));
         return facts.Build();
     }

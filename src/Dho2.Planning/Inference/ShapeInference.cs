@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.Linq;
 using System.Threading;
 using Dho2.Planning.Inference;
 
@@ -18,6 +19,20 @@ public static class ShapeInference
     /// <param name="cancellation">Ends the work early.</param>
     public static InferenceResult Infer(ModelDescription model, CancellationToken cancellation = default) =>
         new ModelInterpreter(model, cancellation).Run();
+
+    /// <summary>The type of an input or target, batch included; null where its shape is not stated.</summary>
+    /// <param name="input">The input.</param>
+    /// <param name="elements">The element type of all floating-point values.</param>
+    internal static TensorType? TypeOf(InputDescription input, DType elements)
+    {
+        if (input.Dimensions is not { } dimensions)
+        {
+            return null;
+        }
+
+        IEnumerable<Dimension> shape = dimensions.Select(d => d.Symbol is { } symbol ? Dimension.Of(symbol) : Dimension.Of(d.Size));
+        return new(new[] { Dimension.Of(Batch) }.Concat(shape).ToEquatableArray(), ElementTypes.IsFloating(input.DType) ? elements : input.DType);
+    }
 
     /// <summary>Finds shapes for inputs of any shape, element type and gradient.</summary>
     internal static InferenceResult Infer(ModelDescription model, IReadOnlyList<TensorType> inputs) =>

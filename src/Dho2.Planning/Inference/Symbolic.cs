@@ -46,7 +46,7 @@ internal sealed record SymbolicTensor(EquatableArray<Dimension>? Shape, DType? T
     /// <summary>Its size; unknown where shape or element type is.</summary>
     public Dimension Bytes => Type is { } type ? Count * Dimension.Of(ElementTypes.SizeOf(type)) : Dimension.Unknown;
 
-    public override InferredValue ToInferred() => new(InferredKind.Tensor, Shape, Type, Differentiable: Differentiable, Storage: Storage);
+    public override InferredValue ToInferred() => new(InferredKind.Tensor, Shape, Type, Differentiable: Differentiable);
 
     public override string ToString() => Shape is { } shape ? ShapeText.Of(shape) : "a tensor of unknown shape";
 }

@@ -5,140 +5,142 @@ using System.Linq;
 namespace Dho2.Planning;
 
 /// <summary>
-/// Prices the memory of every stage of a plan, kind by kind, in whole bytes. A term that depends on something unknown is
-/// itself unknown, never guessed.
+/// The bytes that a stage's device needs, by kind. Everything is counted in whole bytes; a term of which a part is not
+/// known is unknown as a whole, never guessed.
 /// </summary>
-internal static class MemoryModel
+internal sealed class MemoryModel
 {
-    // The basis of an estimate is float32 whatever the model's type.
-    private const int BasisElement = 4;
+    // Eigenvectors are estimated in a basis of single precision, whatever the model's own.
+    private const long BasisElement = sizeof(float);
 
-    /// <summary>Puts the memory of each stage into a plan whose stages, cuts, micro-batches and schedule are settled.</summary>
-    public static Plan Fill(Plan plan, InferenceResult inference)
+    private readonly ModelDescription model;
+    private readonly ModelOptions options;
+    private readonly InferenceResult inference;
+    private readonly StageAssignment assignment;
+    private readonly EquatableArray<CutPlan> cuts;
+    private readonly EquatableArray<int> microBatches;
+    private readonly EquatableArray<int> inFlight;
+    private readonly long element;
+
+    public MemoryModel(
+        ModelDescription model,
+        ModelOptions options,
+        InferenceResult inference,
+        StageAssignment assignment,
+        EquatableArray<CutPlan> cuts,
+        EquatableArray<int> microBatches,
+        EquatableArray<int> inFlight)
     {
-        ScheduleSimulation simulation = ScheduleSimulator.Run(plan.Schedule, ScheduleCosts.Uniform(plan.Stages.Count, 1, 2));
-        long? total = plan.Stages.Aggregate((long?)0, (sum, stage) => SafeInteger.Add(sum, Elements(stage)));
-        return plan with
+        this.model = model;
+        this.options = options;
+        this.inference = inference;
+        this.assignment = assignment;
+        this.cuts = cuts;
+        this.microBatches = microBatches;
+        this.inFlight = inFlight;
+        element = ElementTypes.SizeOf(options.DType);
+    }
+
+    /// <summary>The terms of one stage.</summary>
+    /// <param name="stage">The stage, without its memory.</param>
+    /// <param name="modelSize">The parameters of all stages; null where unknown.</param>
+    public EquatableArray<MemoryTerm> Of(StagePlan stage, long? modelSize)
+    {
+        long? count = stage.Parameters is { } parameters ? Sum(parameters.Select(p => (long?)p.Count)) : null;
+        long? vector = SafeInteger.Multiply(count, element);
+        long? buffers = Sum(stage.Layers.Select(l => inference.Layers[l].Buffers is { } b
+            ? Sum(b.Select(p => SafeInteger.Multiply(p.Count, ElementTypes.SizeOf(p.DType))))
+            : null));
+        StageActivations activations = StageActivations.Of(stage, model, inference, assignment, cuts);
+        int vectors = options.Base switch { BaseKind.Sgd => 0, BaseKind.Adam => 2, _ => 1 };
+        var terms = new List<MemoryTerm>
         {
-            Stages = plan.Stages
-                .Select(stage => stage with { Memory = TermsOf(stage, plan, inference, simulation.MaxInFlight, total).ToEquatableArray() })
-                .ToEquatableArray(),
+            new(MemoryKind.Parameters, SafeInteger.Add(vector, buffers)),
+            new(MemoryKind.Gradients, vector),
+            new(MemoryKind.Optimizer, SafeInteger.Multiply(vector, vectors)),
         };
+        if (options.Curvature is { } curvature && curvature.Rank + (long)curvature.Smallest > 0)
+        {
+            long pairs = stage.CurvatureRank + (long)curvature.Smallest;
+            terms.Add(new(MemoryKind.Curvature, CurvatureBytes(pairs, vector)));
+            terms.Add(new(MemoryKind.Estimate, EstimateBytes(curvature, pairs, count, modelSize, vector, buffers, activations)));
+        }
+
+        if (options.Admm is not null && options.Replicas > 1)
+        {
+            // Consensus and scaled dual; or anchor and dual.
+            terms.Add(new(MemoryKind.Admm, SafeInteger.Multiply(vector, 2)));
+        }
+
+        // The larger micro-batches come first, so that these are the most that are in flight together.
+        terms.Add(new(MemoryKind.Activations, Sum(microBatches.Take(inFlight[stage.Index]).Select(activations.Kept))));
+        terms.Add(new(MemoryKind.Temporary, activations.Temporary(microBatches[0])));
+        terms.Add(new(MemoryKind.Boundary, BoundaryBytes(stage.Index)));
+        return terms.ToEquatableArray();
     }
 
-    private static IEnumerable<MemoryTerm> TermsOf(
-        StagePlan stage, Plan plan, InferenceResult inference, EquatableArray<int> inFlight, long? total)
+    /// <summary>The kept eigenvectors, the carried rest of the momentum and, where its step is prepared, Adam's direction.</summary>
+    private long? CurvatureBytes(long pairs, long? vector) =>
+        pairs <= 0 ? 0 : SafeInteger.Multiply(vector, pairs + (options.Base == BaseKind.Adam ? 2 : 1));
+
+    /// <summary>
+    /// What an estimate adds while it is made: basis, new eigenvectors and work vectors, a copy of parameters, gradients
+    /// and buffers to take products at, and both graphs of every micro-batch of the curvature batch.
+    /// </summary>
+    private long? EstimateBytes(
+        CurvatureOptions curvature, long pairs, long? count, long? modelSize, long? vector, long? buffers, StageActivations activations)
     {
-        ModelOptions options = plan.Options;
-        long? vector = SafeInteger.Multiply(Elements(stage), ElementTypes.SizeOf(options.DType));
-        long? buffers = BuffersOf(stage, inference);
-        int microBatch = plan.MicroBatches.Count == 0 ? 0 : plan.MicroBatches.Max();
-        OperationFacts[] facts = FactsOf(stage, plan, inference);
-
-        yield return new(MemoryKind.Parameters, SafeInteger.Add(vector, buffers));
-        yield return new(MemoryKind.Gradients, vector);
-        yield return new(MemoryKind.Optimizer, SafeInteger.Multiply(vector, options.Base switch
+        int batch = curvature.Batch > 0 ? curvature.Batch : options.Batch;
+        long? graphs = Sum(MicroBatches.Split(batch, options.MicroBatches).Select(activations.Twice));
+        long? copies = SafeInteger.Add(SafeInteger.Multiply(vector, 4), buffers);
+        if (pairs <= 0)
         {
-            BaseKind.Sgd => 0,
-            BaseKind.Adam => 2,
-            _ => 1,
-        }));
-        if (stage.CurvatureRank > 0)
-        {
-            int pairs = stage.CurvatureRank + options.Curvature!.Smallest;
-
-            // Eigenvectors, and what is left of the momentum outside them after a refresh.
-            yield return new(MemoryKind.Curvature, SafeInteger.Multiply(vector, pairs + 1));
-            yield return new(MemoryKind.Estimate, EstimateOf(stage, options, facts, vector, buffers, pairs, total));
+            return SafeInteger.Add(graphs, copies);
         }
 
-        if (options.Admm is not null)
-        {
-            yield return new(MemoryKind.Admm, SafeInteger.Multiply(vector, 2));
-        }
-
-        CutValue[] incoming = stage.Index > 0 ? [.. plan.Cuts[stage.Index - 1].Values] : [];
-        CutValue[] outgoing = stage.Index < plan.Cuts.Count ? [.. plan.Cuts[stage.Index].Values] : [];
-        SavedTensor[]? saved = SavedBy(facts);
-
-        // A cut's values stay until their backward, whether or not an operation saves them too.
-        IEnumerable<SavedTensor> held = incoming.Concat(outgoing)
-            .Where(value => inference.Values[value.Value].Storage is not null)
-            .Select(value => new SavedTensor(inference.Values[value.Value].Storage!.Value, BytesOf(value)));
-        long? perMicroBatch = saved is null ? null : Sum(saved.Concat(held).GroupBy(s => s.Storage).Select(g => g.First().Bytes), microBatch);
-        yield return new(MemoryKind.Activations, SafeInteger.Multiply(perMicroBatch, stage.Index < inFlight.Count ? inFlight[stage.Index] : 0));
-        yield return new(MemoryKind.Temporary, LargestTemporary(facts, microBatch));
-        yield return new(MemoryKind.Boundary, Sum(incoming.Concat(outgoing).Where(v => v.Differentiable).Select(BytesOf), microBatch));
+        long? size = curvature.Scope == CurvatureScope.Global ? modelSize : count;
+        long? rows = size is { } n ? Math.Min(n, Math.Max(4 * pairs, LanczosOrder.LeastFor(n))) + 1 : null;
+        long? basis = SafeInteger.Multiply(SafeInteger.Multiply(rows, count), BasisElement);
+        long? products = SafeInteger.Multiply(vector, pairs + (options.DType == DType.Float32 ? 0 : 2));
+        return Sum([graphs, copies, basis, products]);
     }
 
-    // While an estimate is made: a twin of the stage with its own parameters and gradients, the basis with its work
-    // vector, the new eigenvectors beside the old, and the graphs of all micro-batches of the curvature batch.
-    private static long? EstimateOf(
-        StagePlan stage, ModelOptions options, OperationFacts[] facts, long? vector, long? buffers, int pairs, long? total)
-    {
-        CurvatureOptions curvature = options.Curvature!;
-        long? dimension = curvature.Scope == CurvatureScope.Global ? total : Elements(stage);
-        if (dimension is not { } size || SavedBy(facts) is not { } saved)
-        {
-            return null;
-        }
-
-        long order = Math.Min(size, Math.Max(4L * pairs, size > 0 ? (long)Math.Ceiling(2 * Math.Log(size)) : 0));
-        long? basis = SafeInteger.Multiply(SafeInteger.Multiply(Elements(stage), order + 1), BasisElement);
-        int batch = curvature.Batch == 0 ? options.Batch : curvature.Batch;
-        long? graphs = SafeInteger.Add(
-            Sum(saved.GroupBy(s => s.Storage).Select(g => g.First().Bytes), batch),
-            Sum(facts.Select(f => f.SecondSaved), batch));
-        return new[] { SafeInteger.Multiply(vector, 2 + pairs), buffers, basis, graphs }.Aggregate((long?)0, SafeInteger.Add);
-    }
-
-    private static long? Elements(StagePlan stage) =>
-        stage.Parameters is { } parameters ? parameters.Aggregate((long?)0, (sum, p) => SafeInteger.Add(sum, CountOf(p))) : null;
-
-    private static long? BuffersOf(StagePlan stage, InferenceResult inference)
+    /// <summary>The model's inputs on the first stage, the targets on the last, and one micro-batch's gradients of both cuts.</summary>
+    private long? BoundaryBytes(int stage)
     {
         long? bytes = 0;
-        foreach (int layer in stage.Layers)
+        if (stage == 0)
         {
-            bytes = inference.Layers[layer].Buffers is { } buffers
-                ? buffers.Aggregate(bytes, (sum, b) => SafeInteger.Add(sum, SafeInteger.Multiply(CountOf(b), ElementTypes.SizeOf(b.DType))))
-                : null;
+            bytes = SafeInteger.Add(bytes, Sum(Enumerable.Range(0, model.Inputs.Count).Select(i => Bytes(inference.Values[i].Type, options.Batch))));
+        }
+
+        if (stage == assignment.Stages - 1)
+        {
+            bytes = SafeInteger.Add(bytes, Sum(model.Targets.Select(t => Bytes(ShapeInference.TypeOf(t, options.DType), options.Batch))));
+        }
+
+        foreach (CutPlan cut in cuts.Where(c => c.Index == stage || c.Index == stage - 1))
+        {
+            bytes = SafeInteger.Add(bytes, Sum(cut.Values.Where(v => v.Differentiable).Select(v => Bytes(v.Type, microBatches[0]))));
         }
 
         return bytes;
     }
 
-    private static long? CountOf(ParameterPlan parameter) => parameter.Shape.Aggregate((long?)1, (count, size) => SafeInteger.Multiply(count, size));
+    internal static long? Bytes(TensorType? type, int samples) =>
+        type is null ? null : Bytes(TensorBytes.Of(type), samples);
 
-    private static OperationFacts[] FactsOf(StagePlan stage, Plan plan, InferenceResult inference)
+    internal static long? Bytes(Dimension bytes, int samples) =>
+        bytes.Evaluate(symbol => symbol == ShapeInference.Batch ? samples : null);
+
+    internal static long? Sum(IEnumerable<long?> terms)
     {
-        IEnumerable<OperationFacts> own = stage.Operations.Select(o => inference.Operations[o]);
-        return stage.Index == plan.Stages.Count - 1 ? [.. own, inference.Loss ?? OperationFacts.Unknown] : [.. own];
-    }
-
-    private static SavedTensor[]? SavedBy(OperationFacts[] facts) =>
-        facts.All(f => f.Saved is not null) ? [.. facts.SelectMany(f => f.Saved!.Value)] : null;
-
-    private static Dimension BytesOf(CutValue value) => value.Type is { } type ? TensorBytes.Of(type) : Dimension.Unknown;
-
-    private static long? Sum(IEnumerable<Dimension> sizes, int samples) =>
-        sizes.Aggregate((long?)0, (sum, size) => SafeInteger.Add(sum, Evaluate(size, samples)));
-
-    private static long? LargestTemporary(OperationFacts[] facts, int samples)
-    {
-        long largest = 0;
-        foreach (Dimension size in facts.SelectMany(f => f.Temporaries))
+        long? sum = 0;
+        foreach (long? term in terms)
         {
-            if (Evaluate(size, samples) is not { } bytes)
-            {
-                return null;
-            }
-
-            largest = Math.Max(largest, bytes);
+            sum = SafeInteger.Add(sum, term);
         }
 
-        return largest;
+        return sum;
     }
-
-    private static long? Evaluate(Dimension size, int samples) => size.Evaluate(symbol => symbol == ShapeInference.Batch ? samples : null);
 }

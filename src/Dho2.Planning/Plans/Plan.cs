@@ -1,3 +1,6 @@
+using System;
+using System.Linq;
+
 namespace Dho2.Planning;
 
 /// <summary>Everything about a partitioned training run that is known before it starts.</summary>
@@ -32,7 +35,45 @@ public sealed record StagePlan(
     EquatableArray<ParameterPlan>? Parameters,
     int CurvatureRank,
     long? ForwardOperations,
-    EquatableArray<MemoryTerm> Memory);
+    EquatableArray<MemoryTerm> Memory)
+{
+    /// <summary>
+    /// The most bytes that are needed at one time: an estimate is made between steps, so that either its memory or that
+    /// of a step's activations is in use. Null where a term is unknown.
+    /// </summary>
+    public long? PeakBytes => Memory.Any(t => t.Bytes is null) ? null : KnownBytes;
+
+    /// <summary>The same over the terms that are known: the device needs at least this.</summary>
+    public long KnownBytes
+    {
+        get
+        {
+            long lasting = 0;
+            long step = 0;
+            long estimate = 0;
+            foreach (MemoryTerm term in Memory)
+            {
+                long bytes = term.Bytes ?? 0;
+                switch (term.Kind)
+                {
+                    case MemoryKind.Activations or MemoryKind.Temporary:
+                        step = Saturated(step, bytes);
+                        break;
+                    case MemoryKind.Estimate:
+                        estimate = Saturated(estimate, bytes);
+                        break;
+                    default:
+                        lasting = Saturated(lasting, bytes);
+                        break;
+                }
+            }
+
+            return Saturated(lasting, Math.Max(step, estimate));
+        }
+    }
+
+    private static long Saturated(long left, long right) => SafeInteger.TryAdd(left, right, out long sum) ? sum : long.MaxValue;
+}
 
 /// <summary>One parameter of a stage.</summary>
 /// <param name="Name">Its name, equal to the unsplit model's, such as <c>conv1.weight</c>.</param>

@@ -21,7 +21,7 @@ public sealed record PlanOverrides
     /// <summary>Bytes of the device that holds a stage.</summary>
     public long? DeviceMemory { get; init; }
 
-    /// <summary>The curvature; rank 0 turns it off.</summary>
+    /// <summary>The curvature; ranks of 0 and 0 turn it off.</summary>
     public CurvatureOptions? Curvature { get; init; }
 
     /// <summary>ADMM.</summary>

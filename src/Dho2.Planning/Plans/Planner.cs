@@ -54,15 +54,19 @@ public static class Planner
         ModelDescription model, ModelOptions options, StageAssignment assignment, InferenceResult inference, EquatableArray<CutPlan> cuts)
     {
         EquatableArray<int> microBatches = MicroBatches.Split(options.Batch, options.MicroBatches);
+        EquatableArray<EquatableArray<Instruction>> schedule = ScheduleBuilder.Build(options.Schedule, assignment.Stages, microBatches.Count);
+        ScheduleSimulation run = ScheduleSimulator.Run(schedule, ScheduleCosts.Uniform(assignment.Stages, 1, 2));
+        StagePlan[] stages = Enumerable.Range(0, assignment.Stages).Select(s => StagePlanOf(s, model, options, assignment, inference)).ToArray();
+        long? size = MemoryModel.Sum(stages.Select(s => s.Parameters is { } p ? MemoryModel.Sum(p.Select(x => (long?)x.Count)) : null));
+        var memory = new MemoryModel(model, options, inference, assignment, cuts, microBatches, run.MaxInFlight);
         var plan = new Plan(
             model.MetadataName,
             options,
-            Enumerable.Range(0, assignment.Stages).Select(s => StagePlanOf(s, model, options, assignment, inference)).ToEquatableArray(),
+            stages.Select(s => s with { Memory = memory.Of(s, size) }).ToEquatableArray(),
             cuts,
             microBatches,
-            ScheduleBuilder.Build(options.Schedule, assignment.Stages, microBatches.Count),
+            schedule,
             Hash: "");
-        plan = MemoryModel.Fill(plan, inference);
         return plan with { Hash = PlanHash.Of(model, plan) };
     }
 

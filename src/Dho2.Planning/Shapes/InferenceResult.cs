@@ -2,12 +2,14 @@ namespace Dho2.Planning;
 
 /// <summary>What inference found out about a model, for any batch: sizes are polynomials in "N" and the inputs' symbols.</summary>
 /// <param name="Values">Each value of <c>forward</c>, by its number.</param>
+/// <param name="Storages">The memory that each value lies in; views have that of their base. Null for what is no tensor.</param>
 /// <param name="Layers">Each layer of the model.</param>
 /// <param name="Operations">Each operation of <c>forward</c>.</param>
 /// <param name="Loss">The operations of <c>Loss</c> together; null where its inside is not known.</param>
 /// <param name="Problems">What provably cannot work, in evaluation order.</param>
 public sealed record InferenceResult(
     EquatableArray<InferredValue> Values,
+    EquatableArray<TensorMemory?> Storages,
     EquatableArray<LayerFacts> Layers,
     EquatableArray<OperationFacts> Operations,
     OperationFacts? Loss,
@@ -21,21 +23,25 @@ public sealed record LayerFacts(EquatableArray<ParameterPlan>? Parameters, Equat
 /// <summary>What one operation costs.</summary>
 /// <param name="Work">Floating-point operations of its forward; unknown where not known.</param>
 /// <param name="Saved">What automatic differentiation keeps for the backward; null where unknown.</param>
-/// <param name="Temporaries">Bytes needed beside inputs, result and what is saved, while it or a part of it runs; the largest counts.</param>
+/// <param name="Created">The tensors that it makes, result included; an unknown size where not all are known.</param>
 /// <param name="SecondSaved">Bytes that a backward with a graph keeps in addition, for a second backward; unknown where not known.</param>
 /// <param name="HasSecondDerivative">Whether it can be differentiated twice; null where unknown.</param>
 public sealed record OperationFacts(
     Dimension Work,
-    EquatableArray<SavedTensor>? Saved,
-    EquatableArray<Dimension> Temporaries,
+    EquatableArray<TensorMemory>? Saved,
+    EquatableArray<TensorMemory> Created,
     Dimension SecondSaved,
     bool? HasSecondDerivative)
 {
     /// <summary>An operation of which nothing is known.</summary>
-    public static OperationFacts Unknown { get; } = new(Dimension.Unknown, null, new[] { Dimension.Unknown }.ToEquatableArray(), Dimension.Unknown, null);
+    public static OperationFacts Unknown { get; } = new(Dimension.Unknown, null, new[] { TensorMemory.Unknown }.ToEquatableArray(), Dimension.Unknown, null);
 }
 
-/// <summary>Memory that automatic differentiation keeps alive. Tensors with the same number share their memory: it counts once.</summary>
+/// <summary>Memory of a tensor. Tensors with the same number share their memory: it counts once.</summary>
 /// <param name="Storage">The number of the memory.</param>
 /// <param name="Bytes">Its size.</param>
-public readonly record struct SavedTensor(int Storage, Dimension Bytes);
+public readonly record struct TensorMemory(int Storage, Dimension Bytes)
+{
+    /// <summary>Memory of which nothing is known.</summary>
+    public static TensorMemory Unknown { get; } = new(-1, Dimension.Unknown);
+}

@@ -9,15 +9,13 @@ namespace Dho2.Planning;
 /// <param name="Size">An integer's value.</param>
 /// <param name="Items">The elements of a tuple, array or list.</param>
 /// <param name="Differentiable">Whether it, or an element of it, may carry a gradient: it depends on a parameter and is not known to be without one.</param>
-/// <param name="Storage">The number of the memory that a tensor lies in, as in <see cref="SavedTensor"/>; null where it is no tensor.</param>
 public sealed record InferredValue(
     InferredKind Kind,
     EquatableArray<Dimension>? Shape = null,
     DType? DType = null,
     Dimension Size = default,
     EquatableArray<InferredValue> Items = default,
-    bool Differentiable = false,
-    int? Storage = null)
+    bool Differentiable = false)
 {
     /// <summary>A value of which nothing is known.</summary>
     public static InferredValue Unknown { get; } = new(InferredKind.Unknown, Differentiable: true);

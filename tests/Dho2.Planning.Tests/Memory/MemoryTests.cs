@@ -1,0 +1,179 @@
+using System;
+using System.Linq;
+using CsCheck;
+
+namespace Dho2.Planning.Tests.Memory;
+
+public class MemoryTests
+{
+    private const long Float = sizeof(float);
+
+    /// <summary>A chain of two linear layers with relu between them, worked out by hand.</summary>
+    [Fact]
+    public void TheTermsOfAPerceptron()
+    {
+        Plan plan = Plan(new() { Base = BaseKind.Adam, Batch = 32, MicroBatches = 4, Schedule = Schedule.GPipe });
+        long n0 = (10 * 20) + 20;
+        long n1 = (20 * 5) + 5;
+
+        Assert.Equal([n0 * Float, n1 * Float], Terms(plan, MemoryKind.Parameters));
+        Assert.Equal([n0 * Float, n1 * Float], Terms(plan, MemoryKind.Gradients));
+        Assert.Equal([2 * n0 * Float, 2 * n1 * Float], Terms(plan, MemoryKind.Optimizer));
+
+        // Stage 0 keeps relu's result, which crosses as well: its input lies in the batch. Stage 1 keeps what came in and the
+        // loss's log-softmax.
+        Assert.Equal([4 * 8 * 20 * Float, 4 * 8 * (20 + 5) * Float], Terms(plan, MemoryKind.Activations));
+
+        // The first layer's own result dies with the forward; the gradients at the result are larger on stage 0.
+        Assert.Equal([2 * 8 * 20 * Float, 2 * 8 * 5 * Float], Terms(plan, MemoryKind.Temporary));
+        Assert.Equal([(32 * 10 * Float) + (8 * 20 * Float), (32 * sizeof(long)) + (8 * 20 * Float)], Terms(plan, MemoryKind.Boundary));
+        Assert.DoesNotContain(plan.Stages[0].Memory, t => t.Kind is MemoryKind.Admm or MemoryKind.Curvature or MemoryKind.Estimate);
+    }
+
+    [Fact]
+    public void OneForwardOneBackwardKeepsFewerMicroBatchesOnLaterStages()
+    {
+        Plan gpipe = Plan(new() { Batch = 32, MicroBatches = 8, Schedule = Schedule.GPipe });
+        Plan alternating = Plan(new() { Batch = 32, MicroBatches = 8 });
+
+        Assert.Equal(Terms(gpipe, MemoryKind.Activations)[0] / 8 * 2, Terms(alternating, MemoryKind.Activations)[0]);
+        Assert.Equal(Terms(gpipe, MemoryKind.Activations)[1] / 8, Terms(alternating, MemoryKind.Activations)[1]);
+    }
+
+    [Fact]
+    public void CurvatureKeepsItsVectorsAndAnEstimateABasis()
+    {
+        var curvature = new CurvatureOptions(3, 1, 400, 400, 0, 0.1, 3, CurvatureScope.Global);
+        Plan plan = Plan(new() { Batch = 32, MicroBatches = 4, Curvature = curvature });
+        long[] n = [220, 105];
+        long order = 16;
+        long activations0 = 32 * 20 * Float;
+        long activations1 = 32 * (20 + 5) * Float;
+
+        Assert.Equal(n.Select(x => (3 + 1 + 1) * x * Float), Terms(plan, MemoryKind.Curvature));
+
+        // Basis and a work row; the new vectors; twin and two vectors; the graphs of both sweeps, with the gradients at
+        // the linear layers' results and at the loss's input.
+        Assert.Equal(
+            [
+                (n[0] * Float * (order + 1 + 4 + 4)) + activations0 + (32 * 20 * Float),
+                (n[1] * Float * (order + 1 + 4 + 4)) + activations1 + (2 * 32 * 5 * Float),
+            ],
+            Terms(plan, MemoryKind.Estimate));
+    }
+
+    [Fact]
+    public void AStageWithoutARankOnlyLendsItsSweeps()
+    {
+        var curvature = new CurvatureOptions(3, 0, 400, 400, 0, 0.1, 3, CurvatureScope.Stage);
+        ModelDescription model = Perceptron();
+        model = model with { Layers = model.Layers.Select(l => l.Name == "b" ? l with { CurvatureRank = 0 } : l).ToEquatableArray() };
+        Plan plan = Planner.Plan(model, new() { Curvature = curvature }).Plan!;
+
+        Assert.Equal(0, Terms(plan, MemoryKind.Curvature)[1]);
+        Assert.True(Terms(plan, MemoryKind.Estimate)[1] > 0);
+        Assert.True(Terms(plan, MemoryKind.Curvature)[0] > 0);
+    }
+
+    [Fact]
+    public void ReplicasUnderAdmmKeepTwoVectorsMore()
+    {
+        var admm = new AdmmOptions(16, 0.1, 1, AdmmRule.Consensus);
+        Assert.Equal([220 * 2 * Float, 105 * 2 * Float], Terms(Plan(new() { Admm = admm, Replicas = 2 }), MemoryKind.Admm));
+        Assert.Empty(Terms(Plan(new() { Admm = admm }), MemoryKind.Admm));
+    }
+
+    [Fact]
+    public void DoublePrecisionDoublesWhatTheModelOwns()
+    {
+        Plan single = Plan(new());
+        Plan twice = Plan(new() { DType = DType.Float64 });
+        foreach (MemoryKind kind in new[] { MemoryKind.Parameters, MemoryKind.Gradients, MemoryKind.Optimizer, MemoryKind.Activations, MemoryKind.Temporary })
+        {
+            Assert.Equal(Terms(single, kind).Select(b => 2 * b), Terms(twice, kind));
+        }
+    }
+
+    [Fact]
+    public void WhatIsUnknownStaysUnknownAndTheRestIsALowerBound()
+    {
+        var m = new ModelBuilder();
+        int x = m.Input("x", 10);
+        int a = m.Layer("a", 0, "Linear", null, Argument.OfInteger("inputSize", 10), Argument.OfInteger("outputSize", 20));
+        int odd = m.Layer("odd", 1);
+        Plan plan = Planner.Plan(m.Return(m.Call(odd, m.Call(a, x)))).Plan!;
+
+        Assert.NotNull(plan.Stages[0].PeakBytes);
+        Assert.Null(plan.Stages[1].PeakBytes);
+        Assert.Null(plan.Stages[1].Memory.Single(t => t.Kind == MemoryKind.Parameters).Bytes);
+        Assert.Equal(64 / 8 * 20 * Float, plan.Stages[1].KnownBytes);
+    }
+
+    [Fact]
+    public void ThePeakTakesTheLargerOfStepAndEstimate()
+    {
+        StagePlan stage = Plan(new() { Curvature = new CurvatureOptions(3, 0, 400, 400, 0, 0.1, 3, CurvatureScope.Global) }).Stages[0];
+        long Bytes(MemoryKind kind) => stage.Memory.Single(t => t.Kind == kind).Bytes!.Value;
+        long lasting = Bytes(MemoryKind.Parameters) + Bytes(MemoryKind.Gradients) + Bytes(MemoryKind.Optimizer) + Bytes(MemoryKind.Curvature) + Bytes(MemoryKind.Boundary);
+        Assert.Equal(lasting + Math.Max(Bytes(MemoryKind.Estimate), Bytes(MemoryKind.Activations) + Bytes(MemoryKind.Temporary)), stage.PeakBytes);
+    }
+
+    /// <summary>The runtime runs estimates to the smallest whole number that is at least 2 ln n.</summary>
+    [Fact]
+    public void TheOrderOfEstimatesIsTheRuntimes() => Gen.OneOf(Gen.Long[1, 10_000], Gen.Long[1, 100_000_000_000]).Sample(size =>
+        LanczosOrder.LeastFor(size) == (int)Math.Ceiling(2 * Math.Log(size)));
+
+    [Theory]
+    [InlineData(0, "0 B")]
+    [InlineData(1023, "1023 B")]
+    [InlineData(1024, "1 KiB")]
+    [InlineData(1536, "1.5 KiB")]
+    [InlineData(3_328_599_654, "3.1 GiB")]
+    [InlineData(123_456_789, "118 MiB")]
+    [InlineData(long.MaxValue, "8 EiB")]
+    public void BytesReadWell(long bytes, string expected) => Assert.Equal(expected, PlanReport.FormatBytes(bytes));
+
+    [Fact]
+    public void TheReportHasARowForEachStage()
+    {
+        ModelDescription model = Perceptron();
+        PlanReport report = PlanReport.Of(Plan(new() { MicroBatches = 3 }), model);
+
+        Assert.Equal([["a"], ["b"]], report.Stages.Select(s => s.Layers.ToArray()));
+        Assert.Equal([220, 105], report.Stages.Select(s => s.Parameters!.Value));
+        Assert.Equal(["relu: float32 (N, 20)"], report.Stages[0].SentOn.Select(s => s.Replace("reluResult", "relu")));
+        Assert.Empty(report.Stages[1].SentOn);
+        Assert.Equal(250_000, report.BubblePartsPerMillion);
+    }
+
+    private static long[] Terms(Plan plan, MemoryKind kind) =>
+        plan.Stages.SelectMany(s => s.Memory).Where(t => t.Kind == kind).Select(t => t.Bytes!.Value).ToArray();
+
+    private static Plan Plan(PlanOverrides overrides)
+    {
+        PlanResult result = Planner.Plan(Perceptron(), overrides);
+        Assert.False(result.HasErrors, string.Join("; ", result.Problems.Select(p => p.Message)));
+        return result.Plan!;
+    }
+
+    private static ModelDescription Perceptron()
+    {
+        var m = new ModelBuilder();
+        int x = m.Input("x", 10);
+        int a = m.Layer("a", 0, "Linear", null, Argument.OfInteger("inputSize", 10), Argument.OfInteger("outputSize", 20));
+        int b = m.Layer("b", 1, "Linear", null, Argument.OfInteger("inputSize", 20), Argument.OfInteger("outputSize", 5));
+        int h = m.Operation("Tensor.relu", m.Call(a, x));
+        return m.Return(m.Call(b, h)) with
+        {
+            Targets = new[] { new InputDescription("labels", EquatableArray<DimensionDescription>.Empty, DType.Int64) }.ToEquatableArray(),
+            Loss = CrossEntropy(),
+        };
+    }
+
+    private static ModuleBody CrossEntropy()
+    {
+        EquatableArray<Argument> arguments = new[] { Argument.OfValue("input", 0), Argument.OfValue("target", 1) }.ToEquatableArray();
+        var operation = new Operation("TorchSharp.torch.nn.functional.cross_entropy", arguments, -1, -1, ModelBuilder.Tensor);
+        return new(2, default, new[] { operation }.ToEquatableArray(), new[] { 2 }.ToEquatableArray());
+    }
+}
