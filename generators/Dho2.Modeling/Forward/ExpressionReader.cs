@@ -74,7 +74,7 @@ internal sealed partial class ExpressionReader(
         IConversionOperation conversion => LayerOf(conversion.Operand),
         IMemberReferenceOperation { Instance: IInstanceReferenceOperation } member =>
             scope.Layers.TryGetValue(member.Member, out int layer) && !context.Known.IsParameter(member.Type) ? layer : -1,
-        IMemberReferenceOperation member => LayerOf(member.Instance),
+        IMemberReferenceOperation member when context.Known.IsModule(member.Type) => LayerOf(member.Instance),
         _ => -1,
     };
 
