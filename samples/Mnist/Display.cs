@@ -33,28 +33,29 @@ internal sealed class Display
     public void ShowPlan(Trainer trainer)
     {
         Plan plan = trainer.Plan;
+        PlanReport report = PlanReport.Of(plan, trainer.Description);
         Table table = new Table().Border(live ? TableBorder.Rounded : TableBorder.Ascii).Title($"Plan of {Markup.Escape(plan.Model)}");
         table.AddColumn("");
-        foreach (StagePlan stage in plan.Stages)
+        foreach (StageReport stage in report.Stages)
         {
             table.AddColumn(new TableColumn($"stage {stage.Index}").RightAligned());
         }
 
-        void Row(string name, Func<StagePlan, string> cell) =>
-            table.AddRow(plan.Stages.Select(stage => Markup.Escape(cell(stage))).Prepend(Markup.Escape(name)).ToArray());
+        void Row(string name, Func<StageReport, string> cell) =>
+            table.AddRow(report.Stages.Select(stage => Markup.Escape(cell(stage))).Prepend(Markup.Escape(name)).ToArray());
 
-        Row("layers", stage => string.Join(", ", stage.Layers.Select(layer => trainer.Description.Layers[layer].Name)));
-        Row("parameter count", stage => stage.Parameters is { } known ? Number(known.Sum(p => p.Count)) : "unknown");
-        foreach (MemoryKind kind in plan.Stages.SelectMany(stage => stage.Memory).Select(term => term.Kind).Distinct())
+        Row("layers", stage => string.Join(", ", stage.Layers));
+        Row("number of parameters", stage => stage.Parameters is { } count ? count.ToString("#,0", CultureInfo.InvariantCulture) : "unknown");
+        foreach (MemoryKind kind in report.Stages.SelectMany(stage => stage.Memory).Select(term => term.Kind).Distinct())
         {
-            Row(kind.ToString().ToLowerInvariant(), stage => Bytes(stage.Memory.Where(term => term.Kind == kind)));
+            Row(PlanReport.NameOf(kind), stage => PlanReport.FormatBytes(stage.Memory.FirstOrDefault(term => term.Kind == kind)?.Bytes));
         }
 
-        Row("in all", stage => Bytes(stage.Memory));
-        Row("sent on", stage => stage.Index < plan.Cuts.Count ? string.Join(", ", plan.Cuts[stage.Index].Values.Select(Describe)) : "-");
+        Row("peak", stage => PlanReport.FormatBytes(stage.PeakBytes));
+        Row("sent on", stage => stage.SentOn.Count > 0 ? string.Join(", ", stage.SentOn) : "-");
         console.Write(table);
         console.WriteLine(FormattableString.Invariant(
-            $"batch {plan.Options.Batch} in {plan.Options.MicroBatches} micro-batches, {plan.Options.Schedule}, plan {plan.Hash[..12]}"));
+            $"batch {plan.Options.Batch} in {plan.Options.MicroBatches} micro-batches, {plan.Options.Schedule}, bubble {report.BubblePartsPerMillion / 1e4:0.0} %, plan {plan.Hash[..12]}"));
     }
 
     /// <summary>Runs <paramref name="work"/> and shows what the trainer reports meanwhile.</summary>
@@ -100,25 +101,4 @@ internal sealed class Display
 
     private static string Largest(CurvatureEstimate estimate) =>
         string.Join(" ", estimate.Eigenvalues.Reverse().Take(5).Select(value => value.ToString("0.00", CultureInfo.InvariantCulture)));
-
-    private static string Describe(CutValue value) =>
-        value.Type is { } type ? $"{value.Name} ({string.Join(", ", type.Shape)})" : value.Name;
-
-    private static string Number(long value) => value.ToString("#,0", CultureInfo.InvariantCulture);
-
-    private static string Bytes(IEnumerable<MemoryTerm> terms)
-    {
-        long known = 0;
-        bool all = true;
-        foreach (MemoryTerm term in terms)
-        {
-            known += term.Bytes ?? 0;
-            all &= term.Bytes is not null;
-        }
-
-        string prefix = all ? "" : "at least ";
-        return known < 1 << 20
-            ? string.Create(CultureInfo.InvariantCulture, $"{prefix}{known / 1024.0:0.0} KiB")
-            : string.Create(CultureInfo.InvariantCulture, $"{prefix}{known / 1024.0 / 1024.0:0.0} MiB");
-    }
 }

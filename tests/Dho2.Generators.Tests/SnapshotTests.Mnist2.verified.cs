@@ -132,7 +132,7 @@ partial class MnistNet
         ["TorchSharp.torch.nn.functional.cross_entropy",{"input":{"%":0},"target":{"%":1},"weight":null,"ignore_index":-100,"reduction":"Mean","label_smoothing":0.0},-1,-1,"global::TorchSharp.torch.Tensor"]],
         "results":[2]}}
         """,
-        PlanHash = "f518b7735218daea3562c4905de2afd333311dd9bd766c233e22a1fa965a36aa",
+        PlanHash = "16a97275dc9a2b6f58e62bb4165a9c81c494fedc601c18fd44e6381ddfe1fab2",
         Stages = [static context => new Stage0(context), static context => new Stage1(context)],
         Loss = static (results, targets) => Loss(results[0], targets[0]),
         Admm = [static parameters => new Stage0Admm(parameters), static parameters => new Stage1Admm(parameters)],

@@ -64,7 +64,7 @@ partial class Net
         ["TorchSharp.torch.nn.functional.cross_entropy",{"input":{"%":0},"target":{"%":1},"weight":null,"ignore_index":-100,"reduction":"Mean","label_smoothing":0.0},-1,-1,"global::TorchSharp.torch.Tensor"]],
         "results":[2]}}
         """,
-        PlanHash = "1a5adfbbb53b03ecbe8330aedf506a8439e56e107c3a351a2e392a62a97f83ea",
+        PlanHash = "cceb51b7365019965b002ed62eab3781676ba147c8ea4b9a2c5d08cf5c34dfaa",
         Stages = [static context => new GeneratedStage0(context), static context => new GeneratedStage1(context)],
         Loss = static (results, targets) => Loss(results[0], targets[0]),
         Unsplit = static seed => CreateUnsplit(seed),

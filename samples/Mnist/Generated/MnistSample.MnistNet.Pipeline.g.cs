@@ -50,7 +50,7 @@ partial class MnistNet
         ["TorchSharp.torch.nn.functional.cross_entropy",{"input":{"%":0},"target":{"%":1},"weight":null,"ignore_index":-100,"reduction":"Mean","label_smoothing":0.0},-1,-1,"global::TorchSharp.torch.Tensor"]],
         "results":[2]}}
         """,
-        PlanHash = "9246c8240bf92983ceb36c1a19ffa5cbbcdc7e33aafd987de3a3358792e17c88",
+        PlanHash = "d6399f0391b34dff76202329fdb0b4400d7702b92451c01d11aabced37e52206",
         Stages = [static context => new Stage0(context), static context => new Stage1(context)],
         Loss = static (results, targets) => Loss(results[0], targets[0]),
         Unsplit = static seed => CreateUnsplit(seed),
