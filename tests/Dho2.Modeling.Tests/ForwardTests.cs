@@ -64,6 +64,12 @@ public sealed class ForwardTests
         "return %6");
 
     [Fact]
+    public void RangesAreStartStopAndStep() => AssertOperations(
+        "return x[.., 1..^2, TensorIndex.Slice(0, null, 2), TensorIndex.Ellipsis];",
+        "%1 = Tensor.this[] (%0, [[null, null, null], [1, -2, null], [0, null, 2], 'Ellipsis'])",
+        "return %1");
+
+    [Fact]
     public void TuplesAreTakenApart() => AssertOperations(
         "var (h, c, _) = lstm.forward(x);\n        (h, c) = (c, h);\n        return h + c;",
         "%1 = layer lstm (%0, null)",

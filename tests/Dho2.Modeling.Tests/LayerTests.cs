@@ -55,14 +55,12 @@ public sealed class LayerTests
         Assert.False(model.Class.NeedsConstructor);
     }
 
-    [Fact]
-    public void AParameterCarriesTheComputationOfItsFirstValue()
-    {
-        PipelineModel model = Read("[Stage(0)] private readonly Parameter p = Parameter(zeros(2, 3) + 1);");
-        LayerDescription layer = model.Description.Layers[0];
-        Assert.Equal("parameter", layer.Kind);
-        Assert.Equal(["%0 = torch.zeros (2, 3, null, null, false, null)", "%1 = operator + (%0, 1)", "return %1"], Short.Operations(layer.Body!));
-    }
+    [Theory]
+    [InlineData("Parameter(zeros(2, Width * 4) + 1)", "p: parameter(requires_grad=true, shape=[2, 12])")]
+    [InlineData("new Parameter(ones(5).unsqueeze(0), requires_grad: false)", "p: parameter(requires_grad=false, shape=[1, 5])")]
+    [InlineData("Parameter(zeros(Environment.ProcessorCount))", "p: parameter(requires_grad=true, shape=?)")]
+    public void AParameterHasTheShapeOfWhatItIsMadeFrom(string initialiser, string expected) =>
+        Assert.Equal(expected, Short.Layer(Read($"private const int Width = 3; [Stage(0)] private readonly Parameter p = {initialiser};").Description.Layers[0]));
 
     [Fact]
     public void TheStageAndRankOfTheModuleClassHoldUnlessTheLayerHasItsOwn()

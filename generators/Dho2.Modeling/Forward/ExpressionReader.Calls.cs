@@ -23,6 +23,11 @@ internal sealed partial class ExpressionReader
         List<Argument> arguments = call.Instance is null or IInstanceReferenceOperation
             ? Arguments(call.Arguments)
             : [Read(call.Instance) with { Name = "this" }, .. Arguments(call.Arguments)];
+        if (method is { Name: "Slice", ContainingType.Name: "TensorIndex" } && KnownSymbols.IsTorchSharp(method))
+        {
+            return Argument.OfList("", arguments.ToEquatableArray());
+        }
+
         int passed = call.Arguments.Select(argument => LayerOf(argument.Value)).Where(index => index >= 0).DefaultIfEmpty(-1).First();
         bool computes = passed >= 0
             || method.ReturnsVoid

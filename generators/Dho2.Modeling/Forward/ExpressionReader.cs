@@ -49,6 +49,7 @@ internal sealed partial class ExpressionReader(
             ICollectionExpressionOperation collection => List(collection.Elements),
             IArrayElementReferenceOperation element => Nested(element, Element),
             IObjectCreationOperation creation => Nested(creation, Creation),
+            IRangeOperation range => Argument.OfList("", new[] { Bound(range.LeftOperand), Bound(range.RightOperand), Argument.OfNull("") }.ToEquatableArray()),
             IConditionalOperation { WhenFalse: { } otherwise } choice => Conditional(choice, otherwise),
             IDefaultValueOperation { Type: { IsReferenceType: true } or { OriginalDefinition.SpecialType: SpecialType.System_Nullable_T } } => Argument.OfNull(""),
             _ => Parts(expression),
@@ -116,6 +117,15 @@ internal sealed partial class ExpressionReader(
 
     private Argument List(IEnumerable<IOperation> elements) =>
         Argument.OfList("", elements.Select(Read).ToEquatableArray());
+
+    /// <summary>A bound of a range: null where it is open, negative where it counts from the end.</summary>
+    private Argument Bound(IOperation? bound) => bound switch
+    {
+        null => Argument.OfNull(""),
+        IConversionOperation conversion => Bound(conversion.Operand),
+        IUnaryOperation { OperatorKind: UnaryOperatorKind.Hat } fromEnd => ConstantFolding.Unary(UnaryOperatorKind.Minus, Read(fromEnd.Operand)),
+        _ => Read(bound),
+    };
 
     /// <summary>What is not understood still depends on the values in it.</summary>
     private Argument Parts(IOperation expression)

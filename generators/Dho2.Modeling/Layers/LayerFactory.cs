@@ -1,6 +1,7 @@
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
+using System.Threading;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.Operations;
@@ -12,6 +13,9 @@ namespace Dho2.Modeling;
 internal static class LayerFactory
 {
     private const string Unknown = "unknown";
+
+    private static readonly ModelOptions NoOptions =
+        new(1, Defaults.Schedule, Defaults.Base, 1, 1, null, null, null);
 
     public static CreatedLayer Read(ReadingContext context, ModuleScope scope, IOperation creation)
     {
@@ -51,16 +55,27 @@ internal static class LayerFactory
         return new CreatedLayer(body is null ? Unknown : "module", type, arguments, body);
     }
 
-    /// <summary>A bare parameter: its body computes its first value, from which its shape follows.</summary>
+    /// <summary>A bare parameter: its shape is that of the tensor it is made from.</summary>
     private static CreatedLayer Parameter(
         ReadingContext context, ModuleScope scope, IEnumerable<IArgumentOperation> arguments, ITypeSymbol? type)
     {
         var builder = new OperationBuilder(0);
         List<Argument> read = new ExpressionReader(context, scope, operations: builder).Arguments(arguments);
-        ModuleBody? body = read.FirstOrDefault(argument => argument.Kind == ArgumentKind.Value) is { } data
-            ? new ModuleBody(0, default, builder.Operations.ToEquatableArray(), new[] { data.Value }.ToEquatableArray())
-            : null;
-        return new CreatedLayer("parameter", type, read.ToEquatableArray(), body);
+        Argument shape = read.FirstOrDefault(argument => argument.Kind == ArgumentKind.Value) is { } data
+            ? ShapeOf(data.Value, builder, context.Cancellation)
+            : Argument.OfUnknown("shape");
+        return new CreatedLayer(
+            "parameter", type, read.Where(argument => !argument.HasValues()).Append(shape).ToEquatableArray(), null);
+    }
+
+    private static Argument ShapeOf(int value, OperationBuilder builder, CancellationToken cancellation)
+    {
+        var computation = new ModelDescription(
+            "", "", NoOptions, default, default, default, builder.Operations.ToEquatableArray(), default, new[] { value }.ToEquatableArray());
+        EquatableArray<Dimension>? shape = ShapeInference.Infer(computation, cancellation).Values[value].Shape;
+        return shape is { } known && known.All(size => size.IsNumber)
+            ? Argument.OfList("shape", known.Select(size => Argument.OfInteger("", size.Number)).ToEquatableArray())
+            : Argument.OfUnknown("shape");
     }
 
     /// <summary>The children of a <c>Sequential</c> or a list of modules, by their registered names; null where one is not created in place.</summary>

@@ -119,21 +119,31 @@ internal sealed partial class LayerReader
     /// <summary>What is assigned in a loop or a condition may differ from what a stage would create.</summary>
     private void RefuseAssignments(IOperation statement)
     {
-        foreach (IAssignmentOperation assignment in statement.Descendants().OfType<IAssignmentOperation>())
+        foreach (IOperation operation in statement.DescendantsAndSelf())
         {
-            switch (assignment.Target)
+            IOperation? target = operation switch
             {
-                case IMemberReferenceOperation { Instance: IInstanceReferenceOperation } target:
-                    Forget(target.Member);
-                    if (ComponentOf(target.Member) is { } component)
+                IAssignmentOperation assignment => assignment.Target,
+                IIncrementOrDecrementOperation change => change.Target,
+                IArgumentOperation { Parameter.RefKind: RefKind.Ref or RefKind.Out } argument => argument.Value,
+                _ => null,
+            };
+            switch (target)
+            {
+                case IMemberReferenceOperation { Instance: IInstanceReferenceOperation } member:
+                    Forget(member.Member);
+                    if (ComponentOf(member.Member) is { } component)
                     {
-                        component.Creation ??= assignment.Value;
+                        component.Creation ??= (operation as IAssignmentOperation)?.Value ?? target;
                         component.Obstacle = "it is assigned in a statement that may or may not run";
                     }
 
                     break;
                 case ILocalReferenceOperation local:
                     Forget(local.Local);
+                    break;
+                case IParameterReferenceOperation parameter:
+                    Forget(parameter.Parameter);
                     break;
             }
         }
