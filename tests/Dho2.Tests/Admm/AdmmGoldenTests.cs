@@ -1,4 +1,3 @@
-using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Admm;
@@ -8,7 +7,6 @@ using Dho2.Optimizers;
 using Dho2.Tests.Communication;
 using Dho2.Tests.Curvature;
 using Dho2.Tests.Golden;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Tests.Admm;

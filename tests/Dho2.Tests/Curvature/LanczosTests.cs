@@ -1,10 +1,8 @@
 using System;
-using System.Collections.Generic;
 using System.Linq;
 using Dho2.Curvature;
 using Dho2.Optimizers;
 using Dho2.Tests.Communication;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Tests.Curvature;

@@ -4,7 +4,6 @@ using Dho2.Communication;
 using Dho2.Curvature;
 using Dho2.Pipelines;
 using Dho2.Tests.Communication;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Tests.Curvature;

@@ -1,5 +1,4 @@
 using System;
-using System.Linq;
 using Dho2.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;

@@ -1,7 +1,6 @@
 using System;
 using System.Linq;
 using Dho2.Numerics;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Tests.Numerics;

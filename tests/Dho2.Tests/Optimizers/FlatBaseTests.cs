@@ -1,5 +1,4 @@
 using System;
-using System.Linq;
 using Dho2.Optimizers;
 using TorchSharp;
 using TorchSharp.Modules;

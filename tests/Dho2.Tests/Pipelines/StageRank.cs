@@ -1,5 +1,4 @@
 using System;
-using System.Linq;
 using Dho2.Communication;
 using Dho2.Pipelines;
 using Dho2.Planning;

@@ -3,7 +3,6 @@ using System.Collections.Generic;
 using System.Linq;
 using Dho2.Pipelines;
 using Dho2.Planning;
-using TorchSharp;
 using TorchSharp.Modules;
 using static TorchSharp.torch;
 

@@ -18,7 +18,10 @@ public sealed class CurvatureTrainingTests
     // A fixed number of products, enough for all pairs, in float64: nothing is decided by rounding.
     private static readonly LanczosSettings Fixed = new()
     {
-        Tolerance = 0, MaxOrder = 60, CertificateProducts = 0, BasisType = ScalarType.Float64,
+        Tolerance = 0,
+        MaxOrder = 60,
+        CertificateProducts = 0,
+        BasisType = ScalarType.Float64,
     };
 
     [Theory]

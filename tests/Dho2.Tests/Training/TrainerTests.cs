@@ -1,7 +1,6 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
-using Dho2.Communication;
 using Dho2.Data;
 using Dho2.Pipelines;
 using Dho2.Planning;
@@ -249,7 +248,11 @@ public sealed class TrainerTests
         PipelineDefinition current = ChainModel.Define(2);
         var stale = new PipelineDefinition
         {
-            DescriptionText = current.DescriptionText, PlanHash = "12ab", Stages = current.Stages, Loss = current.Loss, Unsplit = current.Unsplit,
+            DescriptionText = current.DescriptionText,
+            PlanHash = "12ab",
+            Stages = current.Stages,
+            Loss = current.Loss,
+            Unsplit = current.Unsplit,
         };
         using var world = World.Join();
         string message = Assert.Throws<ArgumentException>(() => new Trainer(stale, world)).Message;
