@@ -62,6 +62,41 @@ public sealed class TrainingParityTests
         }
     }
 
+    [Fact]
+    public void TheGeneratedAdmmUpdateTrainsAsTheGeneralOne()
+    {
+        PipelineDefinition generated = new StageChain(Generation.Clean(Source(
+            Partitions[1], "[Admm(Period = 2, Sigma = 0.2, Relaxation = 1.1)]"))).Definition;
+        Assert.Equal(2, generated.Admm!.Count);
+        var general = new PipelineDefinition
+        {
+            DescriptionText = generated.DescriptionText,
+            PlanHash = generated.PlanHash,
+            Stages = generated.Stages,
+            Loss = generated.Loss,
+            Unsplit = generated.Unsplit,
+        };
+        using TensorDataset data = CreateData(float32);
+        Assert.Equal(Losses(general), Losses(generated));
+
+        List<double> Losses(PipelineDefinition definition)
+        {
+            var losses = new List<double>();
+            using var world = World.Join();
+            using var trainer = new Trainer(definition, world, new TrainingOptions
+            {
+                LearningRate = Rate,
+                Seed = Seed,
+                Epochs = 3,
+                ThreadsPerRank = 1,
+                Overrides = new() { Batch = 10, Replicas = 2 },
+            });
+            trainer.StepCompleted += step => losses.Add(step.Result.Loss);
+            trainer.Fit(data);
+            return losses;
+        }
+    }
+
     private static List<double> Train(PipelineDefinition definition, nn.Module result, TensorDataset data, Schedule schedule, int microBatches)
     {
         var losses = new List<double>();
@@ -114,14 +149,14 @@ public sealed class TrainingParityTests
         return losses;
     }
 
-    private static TensorDataset CreateData()
+    private static TensorDataset CreateData(ScalarType dtype = ScalarType.Float64)
     {
-        using Tensor x = linspace(0, 60, Samples * 6, float64).sin().view(Samples, 6);
+        using Tensor x = linspace(0, 60, Samples * 6, dtype).sin().view(Samples, 6);
         using Tensor y = arange(Samples, dtype: int64).remainder(3);
         return new TensorDataset(x, y);
     }
 
-    private static string Source(int[] stages) => ModelSource.Net(
+    private static string Source(int[] stages, string more = "") => ModelSource.Net(
         layers: $"""
                 [Stage({stages[0]})] private readonly Linear fc1 = Linear(6, 10);
                 [Stage({stages[0]})] private readonly BatchNorm1d norm1 = BatchNorm1d(10);
@@ -139,7 +174,7 @@ public sealed class TrainingParityTests
                     h = relu(norm2.forward(fc3.forward(h)));
                     return head.forward(cat([h, skip], 1));
             """,
-        attributes: "[Pipeline(MicroBatches = 2)]\n[Input(6, Batch = 21)]\n[Target]");
+        attributes: "[Pipeline(MicroBatches = 2)]\n[Input(6, Batch = 21)]\n[Target]\n" + more);
 }
 
 /// <summary>The unsplit model's dropout draws from the process's default generator: nothing else may run beside it.</summary>

@@ -13,12 +13,13 @@ namespace Dho2;
 /// The threads of this process's ranks. They live as long as the trainer: native libraries keep buffers and thread pools
 /// for each thread that calls them.
 /// </summary>
-internal sealed class RankThreads : IDisposable
+internal sealed class RankThreads
 {
     private readonly IReadOnlyList<ICommunicator> ranks;
     private readonly BlockingCollection<Action>[] work;
     private readonly Thread[] threads;
     private Exception? failure;
+    private bool abandoned;
 
     /// <summary>Starts one thread for each rank.</summary>
     /// <param name="ranks">The communicators of this process's ranks; they stay the caller's.</param>
@@ -51,7 +52,10 @@ internal sealed class RankThreads : IDisposable
 
     /// <summary>Runs the work on every rank, with the index of its communicator, and waits for all of them.</summary>
     /// <exception cref="InvalidOperationException">An earlier call failed, or this is one of the ranks' own threads.</exception>
-    /// <remarks>Where ranks fail, rethrows the failure that ended the others.</remarks>
+    /// <remarks>
+    /// Where ranks fail, rethrows the failure that ended the others. A rank that hangs outside of all communication
+    /// cannot be ended: it is given the communicators' timeout, and then left behind.
+    /// </remarks>
     public void Run(Action<int> action)
     {
         if (failure is not null)
@@ -65,7 +69,10 @@ internal sealed class RankThreads : IDisposable
         }
 
         var failures = new ConcurrentQueue<Exception>();
-        using var done = new CountdownEvent(ranks.Count);
+
+        // Not disposed: a rank that was left behind may still come to them.
+        var failed = new CancellationTokenSource();
+        var done = new CountdownEvent(ranks.Count);
         for (int i = 0; i < ranks.Count; i++)
         {
             int rank = i;
@@ -79,6 +86,7 @@ internal sealed class RankThreads : IDisposable
                 {
                     failures.Enqueue(e);
                     ranks[rank].Abort(e);
+                    failed.Cancel();
                 }
                 finally
                 {
@@ -87,7 +95,15 @@ internal sealed class RankThreads : IDisposable
             });
         }
 
-        done.Wait();
+        try
+        {
+            done.Wait(failed.Token);
+        }
+        catch (OperationCanceledException)
+        {
+            abandoned = !done.Wait(ranks[0].Timeout);
+        }
+
         failure = failures.FirstOrDefault(e => !WasEndedByAnother(e)) ?? failures.FirstOrDefault();
         if (failure is not null)
         {
@@ -95,11 +111,17 @@ internal sealed class RankThreads : IDisposable
         }
     }
 
-    public void Dispose()
+    /// <summary>Ends the threads.</summary>
+    /// <returns>Whether all have ended, so that what they used can be released.</returns>
+    public bool End()
     {
         Array.ForEach(work, queue => queue.CompleteAdding());
-        Array.ForEach(threads, thread => thread.Join());
-        Array.ForEach(work, queue => queue.Dispose());
+        if (!abandoned)
+        {
+            Array.ForEach(threads, thread => thread.Join());
+        }
+
+        return !abandoned;
     }
 
     private static bool WasEndedByAnother(Exception e)

@@ -139,13 +139,15 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>Ends the ranks of this process and releases their memory.</summary>
+    /// <summary>Ends the ranks of this process and releases their memory, unless one of them hangs and may still use it.</summary>
     public void Dispose()
     {
-        threads.Dispose();
-        foreach (TrainingRank? rank in ranks)
+        if (threads.End())
         {
-            rank?.Dispose();
+            foreach (TrainingRank? rank in ranks)
+            {
+                rank?.Dispose();
+            }
         }
     }
 

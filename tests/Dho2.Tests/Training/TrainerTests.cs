@@ -134,6 +134,31 @@ public sealed class TrainerTests
     }
 
     [Fact]
+    public void TheDualRuleReducesGradientsAndExtrapolatesAfterEachPeriod()
+    {
+        List<double> Losses(AdmmOptions? admm)
+        {
+            using TensorDataset data = CreateData(32 * 6);
+            using var world = World.Join();
+            using var trainer = new Trainer(ChainModel.Define(2), world, new()
+            {
+                LearningRate = Rate,
+                Overrides = Float64 with { Batch = 16, Replicas = 2, Admm = admm },
+            });
+            var losses = new List<double>();
+            trainer.StepCompleted += step => losses.Add(step.Result.Loss);
+            trainer.Fit(data);
+            return losses;
+        }
+
+        // The dual variable is 0 in the first period; after it comes the first step along it.
+        List<double> reduced = Losses(null);
+        List<double> dual = Losses(new AdmmOptions(4, 0.3, 1, AdmmRule.Dual));
+        Compare.Near(reduced[..4], dual[..4], 1e-12);
+        Assert.NotEqual(reduced[4], dual[4], 1e-6);
+    }
+
+    [Fact]
     public void BetweenTwoRoundsTheConsensusIsEvaluated()
     {
         using TensorDataset data = CreateData(64);
@@ -196,6 +221,27 @@ public sealed class TrainerTests
             new() { Overrides = Float64 });
         var failure = Assert.Throws<PipelineException>(() => trainer.Fit(data));
         Assert.Equal("Rank 1, stage 1, step 1, micro-batch 1, Forward: out of paper", failure.Message);
+    }
+
+    [Fact]
+    public void ARankThatHangsEndsTheRunAndIsLeftBehind()
+    {
+        using var release = new System.Threading.ManualResetEventSlim();
+        using TensorDataset data = CreateData(64);
+        using var world = World.Join(TimeSpan.FromSeconds(2));
+        using var trainer = new Trainer(
+            ChainModel.Define(2, beforeForward: (stage, forward) =>
+            {
+                if (stage == 0 && forward == 2)
+                {
+                    release.Wait();
+                }
+            }),
+            world,
+            new() { Overrides = Float64 });
+        string message = Assert.Throws<PipelineException>(() => trainer.Fit(data)).Message;
+        release.Set();
+        Assert.Matches("^Rank 1, stage 1, step 1, micro-batch 0, ReceiveActivation: Rank 1 waited [0-9.]+ s in Receive for rank 0", message);
     }
 
     [Fact]
