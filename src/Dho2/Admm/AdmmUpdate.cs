@@ -1,7 +1,6 @@
 using System;
 using System.Collections.Generic;
 using Dho2.Communication;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace Dho2.Admm;

@@ -1,7 +1,6 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
-using System.Linq;
 using Dho2.Pipelines;
 using Dho2.Planning;
 

@@ -5,7 +5,6 @@ using Dho2.Communication;
 using Dho2.Curvature;
 using Dho2.Optimizers;
 using Dho2.Pipelines;
-using Dho2.Planning;
 using TorchSharp;
 
 namespace Dho2;

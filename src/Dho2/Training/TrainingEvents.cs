@@ -1,5 +1,4 @@
 using System;
-using System.Collections.Generic;
 using Dho2.Curvature;
 
 namespace Dho2;

@@ -231,7 +231,8 @@ public class LanczosTests
         Shards shards = new(40);
         using LanczosEstimator estimator = new(shards.Space, new LanczosSettings { Largest = 3, GateTolerance = 0.1 });
         using Subspace previous = estimator.Run(shards.Operator(before.Matrix)).Subspace!;
-        long live = Tensor.TotalCount;
+        LiveTensors.Settle();
+        long live = LiveTensors.Count;
         Shards.WholeOperator hessian = shards.Operator(after.Matrix);
         estimator.Start(hessian, previous);
         int calls = 0;
@@ -248,12 +249,12 @@ public class LanczosTests
         Assert.Throws<InvalidOperationException>(() => estimator.TakeResult());
         Assert.Throws<InvalidOperationException>(() => estimator.Advance());
         estimate.Subspace!.Dispose();
-        Assert.Equal(live, Tensor.TotalCount);
+        Assert.Equal(live, LiveTensors.Count);
 
         estimator.Start(hessian, previous);
         estimator.Advance();
         estimator.Cancel();
-        Assert.Equal(live, Tensor.TotalCount);
+        Assert.Equal(live, LiveTensors.Count);
     }
 
     [Fact]
