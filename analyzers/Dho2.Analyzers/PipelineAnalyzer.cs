@@ -1,4 +1,6 @@
+using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Globalization;
 using System.Linq;
 using Dho2.Modeling;
 using Dho2.Planning;
@@ -58,18 +60,32 @@ public sealed class PipelineAnalyzer : DiagnosticAnalyzer
         PlanResult result = Planner.Plan(model, cancellation: context.CancellationToken);
         foreach (PlanProblem problem in result.Problems)
         {
-            StageChange? change = StageAdvice.For(problem, model, placement);
+            IReadOnlyList<SourceChange> changes = ChangeAdvice.For(problem, model, placement);
+            IEnumerable<string> arguments = problem.Arguments;
+            if (problem.Kind == ProblemKind.StageDoesNotFit)
+            {
+                int stage = int.Parse(problem.Arguments[0], CultureInfo.InvariantCulture);
+                var advice = new MemoryAdvice(model, result.Plan!, stage, placement);
+                IReadOnlyList<MemoryLever> levers = MemoryLevers.Find(model, result.Plan!, stage, context.CancellationToken);
+                changes = advice.Changes(levers);
+                arguments = arguments.Append(advice.Describe(levers));
+            }
+
             context.ReportDiagnostic(Diagnostic.Create(
                 ProblemDescriptors.Of(problem.Kind),
                 placement.Of(problem),
-                change?.Moves.Select(move => move.Declaration),
-                change is null ? null : StageChangeProperties.Write(change),
-                problem.Arguments.ToArray<object>()));
+                SourceChangeProperties.Locations(changes),
+                SourceChangeProperties.Write(changes),
+                arguments.ToArray<object>()));
         }
 
-        if (result.Plan is not null && CurvatureScopeCheck.Run(reading.Model, result.Plan, placement) is { } scope)
+        if (result.Plan is { } plan)
         {
-            context.ReportDiagnostic(scope);
+            context.ReportDiagnostic(PipelineSummary.Of(model, plan, placement));
+            if (CurvatureScopeCheck.Run(reading.Model, plan, placement) is { } scope)
+            {
+                context.ReportDiagnostic(scope);
+            }
         }
     }
 }

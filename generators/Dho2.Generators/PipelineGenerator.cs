@@ -62,7 +62,7 @@ public sealed class PipelineGenerator : IIncrementalGenerator
         }
 
         PlanResult result = Planner.Plan(description, null, cancellation);
-        return new PlannedClass(type, description, result.HasErrors ? null : result.Plan);
+        return new PlannedClass(type, description, result.HasStructuralErrors ? null : result.Plan);
     }
 
     private static string HintOf(string name, EquatableArray<string> names)

@@ -35,6 +35,7 @@ internal static class FixVerifier<TFix>
             ReferenceAssemblies = new ReferenceAssemblies("net10.0-basic"),
             CodeActionIndex = choice,
         };
+        test.DisabledDiagnostics.Add(DiagnosticIds.PlanSummary);
         test.TestState.AdditionalReferences.AddRange(Net100.References.All);
         test.TestState.AdditionalReferences.AddRange(new[] { typeof(torch), typeof(IPipelineStage), typeof(PipelineAttribute) }
             .Select(type => MetadataReference.CreateFromFile(type.Assembly.Location)));

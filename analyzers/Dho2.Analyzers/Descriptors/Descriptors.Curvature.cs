@@ -1,3 +1,4 @@
+using Dho2.Planning;
 using Microsoft.CodeAnalysis;
 
 namespace Dho2.Analyzers;
@@ -14,4 +15,13 @@ internal static partial class Descriptors
         DiagnosticSeverity.Info,
         isEnabledByDefault: true,
         helpLinkUri: HelpLinks.Of(DiagnosticIds.CurvatureBlockDiagonal));
+
+    public static readonly DiagnosticDescriptor RankAboveParameters = new(
+        DiagnosticIds.RankAboveParameters,
+        "More eigenpairs are kept than there are parameters",
+        ProblemKinds.FormatOf(ProblemKind.RankAboveParameters),
+        Curvature,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.RankAboveParameters));
 }

@@ -76,8 +76,20 @@ public static class DiagnosticIds
     /// <summary>There are fewer samples than micro-batches.</summary>
     public const string FewerSamplesThanMicroBatches = "DHO1302";
 
+    /// <summary>A stage needs more memory than its device has.</summary>
+    public const string StageDoesNotFit = "DHO1401";
+
+    /// <summary>A stage needs most of the memory of its device.</summary>
+    public const string StageNearlyFull = "DHO1402";
+
+    /// <summary>What a pipeline needs: bytes of every stage, and the bubble.</summary>
+    public const string PlanSummary = "DHO1403";
+
     /// <summary>A layer's rank makes the curvature block-diagonal.</summary>
     public const string CurvatureBlockDiagonal = "DHO1501";
+
+    /// <summary>More eigenpairs are to be kept than there are parameters.</summary>
+    public const string RankAboveParameters = "DHO1502";
 
     /// <summary>ADMM's over-relaxation is above what is advised.</summary>
     public const string RelaxationHigh = "DHO1601";

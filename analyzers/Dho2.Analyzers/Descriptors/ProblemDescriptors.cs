@@ -18,7 +18,8 @@ internal static class ProblemDescriptors
         LayerWithoutStage, StageGap, StageOutOfRange, LaterStageFeedsEarlier, StatementNotSliced, StatementOverSeveralStages,
         ValueCannotCross, InstanceMember, PartitionDependentRandomness, NestedDropout,
         ShapeMismatch, ArgumentRefused,
-        FewerMicroBatchesThanStages, FewerSamplesThanMicroBatches, CurvatureBlockDiagonal, RelaxationHigh, DescriptionInconsistent,
+        FewerMicroBatchesThanStages, FewerSamplesThanMicroBatches, RelaxationHigh,
+        StageDoesNotFit, StageNearlyFull, PlanSummary, CurvatureBlockDiagonal, RankAboveParameters, DescriptionInconsistent,
     ];
 
     /// <summary>The diagnostic for what modeling could not read.</summary>
@@ -53,6 +54,9 @@ internal static class ProblemDescriptors
         ProblemKind.RelaxationHigh => RelaxationHigh,
         ProblemKind.FewerMicroBatchesThanStages => FewerMicroBatchesThanStages,
         ProblemKind.FewerSamplesThanMicroBatches => FewerSamplesThanMicroBatches,
+        ProblemKind.StageDoesNotFit => StageDoesNotFit,
+        ProblemKind.StageNearlyFull => StageNearlyFull,
+        ProblemKind.RankAboveParameters => RankAboveParameters,
         ProblemKind.InputWithoutShape => InputWithoutShape,
         ProblemKind.ShapeMismatch => ShapeMismatch,
         ProblemKind.ArgumentRefused => ArgumentRefused,

@@ -14,6 +14,9 @@ internal sealed class Placement(ModelReading reading, CancellationToken cancella
     private readonly ModelDescription description = reading.Model.Description;
     private readonly SourceMap source = reading.Model.Source;
 
+    /// <summary>The class's name.</summary>
+    public Location Class => reading.LocationOf(source.Class);
+
     /// <summary>The place of a problem of planning.</summary>
     public Location Of(PlanProblem problem) =>
         problem.Site.Kind == SiteKind.Model && OptionOf(problem) is { } option
@@ -23,6 +26,10 @@ internal sealed class Placement(ModelReading reading, CancellationToken cancella
     /// <summary>The name of the member that holds a layer.</summary>
     public Location Layer(int index) => reading.LocationOf(source.Layers[index].Declaration);
 
+    /// <summary>An attribute of the class, by its name without "Attribute"; null where the class does not have it.</summary>
+    public Location? Attribute(string name) =>
+        source.Options.FirstOrDefault(option => option.Name == name) is { } option ? reading.LocationOf(option.Span) : null;
+
     /// <summary>What a model-wide problem is about, as an attribute and its property; null where it is about the model itself.</summary>
     private static string? OptionOf(PlanProblem problem) => problem.Kind switch
     {
@@ -30,6 +37,7 @@ internal sealed class Placement(ModelReading reading, CancellationToken cancella
         ProblemKind.RelaxationHigh => "Admm.Relaxation",
         ProblemKind.FewerMicroBatchesThanStages => "MicroBatches",
         ProblemKind.FewerSamplesThanMicroBatches => "Batch",
+        ProblemKind.RankAboveParameters => "Curvature.Rank",
         _ => null,
     };
 
@@ -65,7 +73,7 @@ internal sealed class Placement(ModelReading reading, CancellationToken cancella
             SiteKind.Operation => Operation(site.Index, site.Argument),
             SiteKind.Statement => reading.LocationOf(source.Statements[site.Index].Text.Span),
             SiteKind.LossOperation => Argument(source.LossOperations[site.Index], description.Loss!.Operations[site.Index].Arguments, site.Argument),
-            _ => reading.LocationOf(source.Class),
+            _ => Class,
         };
     }
 

@@ -1,4 +1,4 @@
-using System;
+using System.Collections.Generic;
 using System.Linq;
 
 namespace Dho2.Planning;
@@ -44,31 +44,25 @@ public sealed record StagePlan(
     public long? PeakBytes => Memory.Any(t => t.Bytes is null) ? null : KnownBytes;
 
     /// <summary>The same over the terms that are known: the device needs at least this.</summary>
-    public long KnownBytes
+    public long KnownBytes => PeakTerms.Aggregate(0L, (sum, term) => Saturated(sum, term.Bytes!.Value));
+
+    /// <summary>The terms of <see cref="KnownBytes"/>, largest first, without those that are 0 or unknown.</summary>
+    public IEnumerable<MemoryTerm> PeakTerms
     {
         get
         {
-            long lasting = 0;
-            long step = 0;
-            long estimate = 0;
-            foreach (MemoryTerm term in Memory)
-            {
-                long bytes = term.Bytes ?? 0;
-                switch (term.Kind)
-                {
-                    case MemoryKind.Activations or MemoryKind.Temporary:
-                        step = Saturated(step, bytes);
-                        break;
-                    case MemoryKind.Estimate:
-                        estimate = Saturated(estimate, bytes);
-                        break;
-                    default:
-                        lasting = Saturated(lasting, bytes);
-                        break;
-                }
-            }
+            long Bytes(params MemoryKind[] kinds) =>
+                Memory.Where(t => kinds.Contains(t.Kind)).Aggregate(0L, (sum, t) => Saturated(sum, t.Bytes ?? 0));
 
-            return Saturated(lasting, Math.Max(step, estimate));
+            bool isEstimate = Bytes(MemoryKind.Estimate) > Bytes(MemoryKind.Activations, MemoryKind.Temporary);
+            return Memory
+                .Where(t => t.Bytes > 0 && t.Kind switch
+                {
+                    MemoryKind.Estimate => isEstimate,
+                    MemoryKind.Activations or MemoryKind.Temporary => !isEstimate,
+                    _ => true,
+                })
+                .OrderByDescending(t => t.Bytes);
         }
     }
 

@@ -47,7 +47,9 @@ public static class Planner
             return new(null, problems.ToEquatableArray());
         }
 
-        return new(Assemble(model, OptionChecks.Clamp(options), assignment, inference, cuts), problems.ToEquatableArray());
+        Plan plan = Assemble(model, OptionChecks.Clamp(options), assignment, inference, cuts);
+        PlanChecks.Check(model, plan, problems);
+        return new(plan, problems.ToEquatableArray());
     }
 
     private static Plan Assemble(

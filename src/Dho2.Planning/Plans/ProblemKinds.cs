@@ -41,6 +41,15 @@ public enum ProblemKind
     /// <summary>There are fewer samples than micro-batches.</summary>
     FewerSamplesThanMicroBatches,
 
+    /// <summary>A stage needs more memory than its device has.</summary>
+    StageDoesNotFit,
+
+    /// <summary>A stage needs most of the memory of its device.</summary>
+    StageNearlyFull,
+
+    /// <summary>More eigenpairs are to be kept than there are parameters.</summary>
+    RankAboveParameters,
+
     /// <summary>An input or target of the model has no stated shape.</summary>
     InputWithoutShape,
 
@@ -57,7 +66,8 @@ public static class ProblemKinds
     /// <summary>How much problems of the kind weigh.</summary>
     public static ProblemSeverity SeverityOf(ProblemKind kind) => kind switch
     {
-        ProblemKind.FewerMicroBatchesThanStages or ProblemKind.FewerSamplesThanMicroBatches or ProblemKind.RelaxationHigh => ProblemSeverity.Warning,
+        ProblemKind.FewerMicroBatchesThanStages or ProblemKind.FewerSamplesThanMicroBatches or ProblemKind.RelaxationHigh
+            or ProblemKind.StageNearlyFull or ProblemKind.RankAboveParameters => ProblemSeverity.Warning,
         ProblemKind.InputWithoutShape => ProblemSeverity.Information,
         _ => ProblemSeverity.Error,
     };
@@ -77,6 +87,9 @@ public static class ProblemKinds
         ProblemKind.RelaxationHigh => "Over-relaxation is {0}; above 1.3 replicas with momentum may diverge",
         ProblemKind.FewerMicroBatchesThanStages => "MicroBatches = {0} keeps the {1} stages busy for {2} % of the time; {3} would keep them busy for {4} %",
         ProblemKind.FewerSamplesThanMicroBatches => "A batch of {0} samples makes only {0} of the {1} micro-batches",
+        ProblemKind.StageDoesNotFit => "Stage {0} needs {1}, {2} more than the {3} of its device: {4}",
+        ProblemKind.StageNearlyFull => "Stage {0} needs {1}, {2} % of the {3} of its device: {4}",
+        ProblemKind.RankAboveParameters => "{0} eigenpairs are to be kept, but {1} has only {2} parameters, and no more eigenpairs than those",
         ProblemKind.InputWithoutShape => "The shape of '{0}' is not stated, so what follows from it is unknown; add [{1}(...)] with the dimensions after the batch",
         ProblemKind.ShapeMismatch => "{0}",
         ProblemKind.ArgumentRefused => "{0}",

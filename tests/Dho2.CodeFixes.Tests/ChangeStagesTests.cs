@@ -1,9 +1,9 @@
 using System.Threading.Tasks;
-using Verify = Dho2.CodeFixes.Tests.FixVerifier<Dho2.CodeFixes.SetStageCodeFix>;
+using Verify = Dho2.CodeFixes.Tests.FixVerifier<Dho2.CodeFixes.ChangeNumbersCodeFix>;
 
 namespace Dho2.CodeFixes.Tests;
 
-public class SetStageTests
+public class ChangeStagesTests
 {
     private static string Net(string layers, string forward = "d.forward(c.forward(b.forward(a.forward(x))))") =>
         $$"""

@@ -9,10 +9,10 @@ using Microsoft.CodeAnalysis.CodeFixes;
 
 namespace Dho2.CodeFixes;
 
-/// <summary>Applies the changes of many diagnostics at once; a layer may be declared in another file than its diagnostic.</summary>
-internal sealed class SetStageFixAllProvider : FixAllProvider
+/// <summary>Applies the same kind of change of many diagnostics at once; a number may stand in another file than its diagnostic.</summary>
+internal sealed class ChangeNumbersFixAllProvider : FixAllProvider
 {
-    public static SetStageFixAllProvider Instance { get; } = new();
+    public static ChangeNumbersFixAllProvider Instance { get; } = new();
 
     public override IEnumerable<FixAllScope> GetSupportedFixAllScopes() =>
         [FixAllScope.Document, FixAllScope.Project, FixAllScope.Solution];
@@ -20,10 +20,13 @@ internal sealed class SetStageFixAllProvider : FixAllProvider
     public override async Task<CodeAction?> GetFixAsync(FixAllContext fixAllContext)
     {
         ImmutableArray<Diagnostic> diagnostics = await DiagnosticsAsync(fixAllContext).ConfigureAwait(false);
-        StageMove[] moves = diagnostics.SelectMany(diagnostic => StageChangeProperties.Read(diagnostic)?.Moves ?? []).ToArray();
+        SourceEdit[] edits = diagnostics
+            .SelectMany(diagnostic => SourceChangeProperties.Read(diagnostic).Where(change => change.Key == fixAllContext.CodeActionEquivalenceKey))
+            .SelectMany(change => change.Edits)
+            .ToArray();
         return CodeAction.Create(
-            "Put layers on the proposed stages",
-            cancellation => SetStageCodeFix.ApplyAsync(fixAllContext.Solution, moves, cancellation),
+            "Write the proposed numbers",
+            cancellation => ChangeNumbersCodeFix.ApplyAsync(fixAllContext.Solution, edits, cancellation),
             fixAllContext.CodeActionEquivalenceKey);
     }
 

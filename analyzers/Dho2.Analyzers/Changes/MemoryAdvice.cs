@@ -1,0 +1,51 @@
+using System.Collections.Generic;
+using System.Collections.Immutable;
+using System.Linq;
+using Dho2.Planning;
+
+namespace Dho2.Analyzers;
+
+/// <summary>Puts the levers that make a stage fit its device into words, and into changes of the source.</summary>
+internal sealed class MemoryAdvice(ModelDescription model, Plan plan, int stage, Placement placement)
+{
+    /// <summary>The end of the message.</summary>
+    public string Describe(IReadOnlyList<MemoryLever> levers) => levers.Count == 0
+        ? "; neither a lower rank nor more micro-batches nor moving one layer would make it fit"
+        : "; it would fit with " + string.Join(", or with ", levers.Select(lever => lever.Kind switch
+        {
+            MemoryLeverKind.Rank => lever.Value == 0 ? "no curvature" : $"rank {lever.Value}",
+            MemoryLeverKind.MicroBatches => $"MicroBatches = {lever.Value}",
+            _ => $"'{model.Layers[lever.Layer].Name}' on stage {lever.Value}",
+        }));
+
+    /// <summary>The changes; a lever without a place in the source has none.</summary>
+    public IReadOnlyList<SourceChange> Changes(IReadOnlyList<MemoryLever> levers) =>
+        levers.Select(Change).OfType<SourceChange>().Where(change => !change.Edits.IsEmpty).ToList();
+
+    private SourceChange? Change(MemoryLever lever) => lever.Kind switch
+    {
+        MemoryLeverKind.Rank => new("rank", $"Lower the rank to {lever.Value}", RankEdits(lever.Value).ToImmutableArray()),
+        MemoryLeverKind.MicroBatches when placement.Attribute("Pipeline") is { } place =>
+            new("micro-batches", $"Use {lever.Value} micro-batches", [new SourceEdit(place, "MicroBatches", lever.Value)]),
+        MemoryLeverKind.Layer => ChangeAdvice.Put(lever.Layer, lever.Value, model, placement),
+        _ => null,
+    };
+
+    private IEnumerable<SourceEdit> RankEdits(int rank)
+    {
+        CurvatureOptions curvature = plan.Options.Curvature!;
+        bool isGlobal = curvature.Scope == CurvatureScope.Global;
+        int[] stated = Enumerable.Range(0, model.Layers.Count)
+            .Where(i => model.Layers[i].CurvatureRank is not null && (isGlobal || model.Layers[i].Stage == stage))
+            .ToArray();
+        if ((isGlobal || stated.Length == 0) && curvature.Rank > rank && placement.Attribute("Curvature") is { } place)
+        {
+            yield return new(place, "Rank", rank);
+        }
+
+        foreach (int layer in stated.Where(i => model.Layers[i].CurvatureRank > rank))
+        {
+            yield return new(placement.Layer(layer), "CurvatureRank", rank);
+        }
+    }
+}

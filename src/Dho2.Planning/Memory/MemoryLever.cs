@@ -1,0 +1,20 @@
+namespace Dho2.Planning;
+
+/// <summary>What to change so that a stage fits its device.</summary>
+public enum MemoryLeverKind
+{
+    /// <summary>A lower rank of the stage's curvature.</summary>
+    Rank,
+
+    /// <summary>More, and so smaller, micro-batches.</summary>
+    MicroBatches,
+
+    /// <summary>One layer on a neighbouring stage.</summary>
+    Layer,
+}
+
+/// <summary>A single change with which a stage fits its device.</summary>
+/// <param name="Kind">What to change.</param>
+/// <param name="Value">The new rank, number of micro-batches or stage.</param>
+/// <param name="Layer">The layer to move; -1 for the other kinds.</param>
+public sealed record MemoryLever(MemoryLeverKind Kind, int Value, int Layer = -1);

@@ -1,0 +1,100 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Threading;
+
+namespace Dho2.Planning;
+
+/// <summary>Finds single changes with which a stage fits its device, by planning anew with each.</summary>
+public static class MemoryLevers
+{
+    /// <summary>The changes that suffice: the largest rank, the fewest micro-batches, and a layer at the stage's edge that a neighbour can hold.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="plan">Its plan.</param>
+    /// <param name="stage">The stage that does not fit.</param>
+    /// <param name="cancellation">Ends the search early.</param>
+    /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
+    public static IReadOnlyList<MemoryLever> Find(ModelDescription model, Plan plan, int stage, CancellationToken cancellation = default)
+    {
+        bool Fits(ModelDescription changed, params int[] stages) =>
+            Planner.Plan(changed, cancellation: cancellation) is { Plan: { } other, HasStructuralErrors: false }
+            && other.Stages.Count == plan.Stages.Count
+            && stages.All(s => other.Stages[s].KnownBytes <= DeviceMemory.Of(other.Stages[s], changed, other.Options));
+
+        return new[] { RankFor(), MicroBatchesFor(), MoveFrom() }.OfType<MemoryLever>().ToList();
+
+        MemoryLever? RankFor()
+        {
+            int fits = -1;
+            int tooLarge = plan.Stages[stage].CurvatureRank;
+            if (tooLarge == 0 || !Fits(WithRank(model, plan, stage, 0), stage))
+            {
+                return null;
+            }
+
+            for (fits = 0; tooLarge - fits > 1;)
+            {
+                int middle = fits + ((tooLarge - fits) / 2);
+                if (Fits(WithRank(model, plan, stage, middle), stage))
+                {
+                    fits = middle;
+                }
+                else
+                {
+                    tooLarge = middle;
+                }
+            }
+
+            return new(MemoryLeverKind.Rank, fits);
+        }
+
+        MemoryLever? MicroBatchesFor()
+        {
+            for (long count = 2L * plan.Options.MicroBatches; count <= plan.Options.Batch; count *= 2)
+            {
+                if (Fits(model with { Options = model.Options with { MicroBatches = (int)count } }, stage))
+                {
+                    return new(MemoryLeverKind.MicroBatches, (int)count);
+                }
+            }
+
+            return null;
+        }
+
+        MemoryLever? MoveFrom()
+        {
+            int[] order = plan.Stages[stage].Operations.Select(o => model.Operations[o].Layer).Where(l => l >= 0).Distinct().ToArray();
+            foreach ((int layer, int target) in order.Length < 2 ? [] : new[] { (order[order.Length - 1], stage + 1), (order[0], stage - 1) })
+            {
+                if (target >= 0 && target < plan.Stages.Count && Fits(WithStage(model, layer, target), stage, target))
+                {
+                    return new(MemoryLeverKind.Layer, target, layer);
+                }
+            }
+
+            return null;
+        }
+    }
+
+    /// <summary>The model with a lower rank wherever the stage's is stated.</summary>
+    private static ModelDescription WithRank(ModelDescription model, Plan plan, int stage, int rank)
+    {
+        CurvatureOptions curvature = model.Options.Curvature!;
+        bool isGlobal = curvature.Scope == CurvatureScope.Global;
+        bool isOwn = !isGlobal && plan.Stages[stage].Layers.Any(l => model.Layers[l].CurvatureRank is not null);
+        return model with
+        {
+            Options = isOwn ? model.Options : model.Options with { Curvature = curvature with { Rank = Math.Min(curvature.Rank, rank) } },
+            Layers = model.Layers
+                .Select(layer => isGlobal || layer.Stage == stage ? layer with { CurvatureRank = Lower(layer.CurvatureRank, rank) } : layer)
+                .ToEquatableArray(),
+        };
+    }
+
+    private static int? Lower(int? stated, int rank) => stated is { } value ? Math.Min(value, rank) : null;
+
+    private static ModelDescription WithStage(ModelDescription model, int layer, int stage) => model with
+    {
+        Layers = model.Layers.Select((l, i) => i == layer ? l with { Stage = stage } : l).ToEquatableArray(),
+    };
+}

@@ -1,0 +1,113 @@
+using System.Linq;
+using System.Threading.Tasks;
+using Microsoft.CodeAnalysis;
+using static Dho2.Analyzers.Tests.Source;
+using static Dho2.Analyzers.Tests.Verifier;
+
+namespace Dho2.Analyzers.Tests;
+
+/// <summary>Diagnostics of what stages need.</summary>
+public class MemoryTests
+{
+    // A stage of 1024 x 1024 + 1024 numbers of four bytes: parameters, gradients and velocity are 12.01 MiB.
+    private const string Layers =
+        """
+        [Stage(0)] private readonly Linear first = Linear(1024, 1024);
+        [Stage(1)] private readonly Linear second = Linear(1024, 1024);
+        """;
+
+    private static string Model(string attributes, string layers = Layers, string forward = Forward, string name = "Net") => Net(
+        attributes: $"[Pipeline(MicroBatches = 8)] [Input(1024)] [Target] {attributes}",
+        layers: layers,
+        forward: forward,
+        header: $"public partial class {name} : Module<Tensor, Tensor>");
+
+    [Fact]
+    public Task A_device_that_both_stages_exceed() =>
+        VerifyAsync(Model("[Device(Memory = \"11 MiB\")]", name: "{|DHO1401:{|DHO1401:Net|}|}"));
+
+    [Fact]
+    public Task A_device_that_both_stages_nearly_fill() =>
+        VerifyAsync(Model("[Device(Memory = \"14 MiB\")]", name: "{|DHO1402:{|DHO1402:Net|}|}"));
+
+    [Fact]
+    public Task A_device_that_is_large_enough() => VerifyAsync(Model("[Device(Memory = \"16 MiB\")]"));
+
+    [Fact]
+    public Task A_device_of_one_stage_alone() => VerifyAsync(Net(
+        attributes: "[Pipeline(MicroBatches = 8)] [Input(1024)] [Target] [Device(Memory = \"16 MiB\")]",
+        layers: "[Stage(0)] private readonly Linear first = Linear(1024, 1024); private readonly Head second = new();",
+        header: "public partial class {|DHO1401:Net|} : Module<Tensor, Tensor>",
+        after:
+        """
+        [Stage(1), Device(Memory = "11 MiB")]
+        public class Head : Module<Tensor, Tensor>
+        {
+            private readonly Linear inner = Linear(1024, 1024);
+
+            public Head() : base(nameof(Head)) => RegisterComponents();
+
+            public override Tensor forward(Tensor x) => inner.forward(x);
+        }
+        """));
+
+    [Theory]
+    [InlineData("[Device(Memory = \"11 MiB\")]", Layers, "; neither a lower rank nor more micro-batches nor moving one layer would make it fit")]
+    [InlineData("[Device(Memory = \"200 MiB\")] [Curvature(Rank = 10)]", Layers, "; it would fit with rank 5")]
+    [InlineData("[Device(Memory = \"20 MiB\")] [Curvature(Rank = 10)]", Layers, "; it would fit with no curvature")]
+    [InlineData(
+        "[Device(Memory = \"16 MiB\")]",
+        "[Stage(0)] private readonly Linear first = Linear(1024, 1024); [Stage(0)] private readonly Linear second = Linear(1024, 1024); "
+            + "[Stage(1)] private readonly Linear third = Linear(4, 4);",
+        "; it would fit with 'second' on stage 1")]
+    public async Task The_message_names_each_change_that_suffices(string attributes, string layers, string levers)
+    {
+        string forward = layers.Contains("third")
+            ? "public override Tensor forward(Tensor x) => third.forward(second.forward(first.forward(x)).reshape(-1, 4));"
+            : Forward;
+        Diagnostic[] diagnostics = [.. await Analysis.DiagnosticsAsync(Analysis.Compile(Model(attributes, layers, forward)))];
+        Diagnostic first = diagnostics.First(d => d.Id == DiagnosticIds.StageDoesNotFit);
+
+        Assert.EndsWith(levers, first.GetMessage());
+    }
+
+    [Fact]
+    public async Task More_micro_batches_are_named_where_activations_fill_the_device()
+    {
+        string source = Net(
+            attributes: "[Pipeline(MicroBatches = 2)] [Input(64, Batch = 65536)] [Target] [Device(Memory = \"48 MiB\")]",
+            layers: "[Stage(0)] private readonly Linear first = Linear(64, 64); [Stage(1)] private readonly Linear second = Linear(64, 64);");
+        Diagnostic[] diagnostics = [.. await Analysis.DiagnosticsAsync(Analysis.Compile(source))];
+
+        Assert.All(
+            diagnostics.Where(d => d.Id == DiagnosticIds.StageDoesNotFit), d => Assert.Matches("it would fit with MicroBatches = (4|8|16)$", d.GetMessage()));
+        Assert.Contains(diagnostics, d => d.Id == DiagnosticIds.StageDoesNotFit);
+    }
+
+    [Fact]
+    public Task Every_pipeline_has_a_summary() => VerifyWithSummaryAsync(Net(header: "public partial class {|DHO1403:Net|} : Module<Tensor, Tensor>"));
+
+    [Fact]
+    public async Task The_summary_says_what_each_stage_needs()
+    {
+        Diagnostic summary = Assert.Single(
+            await Analysis.DiagnosticsAsync(Analysis.Compile(Model("[Device(Memory = \"1 GiB\")]"))), d => d.Id == DiagnosticIds.PlanSummary);
+
+        // The bubble of 1F1B with equal stages is (S - 1) / (M + S - 1) = 1 / 9.
+        Assert.Matches(
+            @"^'Net': stage 0 needs 12\.\d+ MiB \(1 % of its device\), stage 1 needs 12\.\d+ MiB \(1 % of its device\); stages wait for each other 11 % of a step$",
+            summary.GetMessage());
+    }
+
+    [Fact]
+    public Task A_rank_above_the_parameters_of_the_model() => VerifyAsync(Net(
+        attributes: "[Pipeline(MicroBatches = 8)] [Input(8)] [Target] [Curvature(Rank = {|DHO1502:109|})]"));
+
+    [Fact]
+    public Task A_rank_of_all_parameters_of_the_model() => VerifyAsync(Net(
+        attributes: "[Pipeline(MicroBatches = 8)] [Input(8)] [Target] [Curvature(Rank = 108)]"));
+
+    [Fact]
+    public Task A_rank_above_the_parameters_of_a_stage() => VerifyAsync(Net(
+        attributes: "[Pipeline(MicroBatches = 8)] [Input(8)] [Target] [Curvature(Rank = {|DHO1502:37|}, Scope = CurvatureScope.Stage)]"));
+}
