@@ -27,14 +27,14 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Plans a run and builds the stages of this process's ranks.</summary>
     /// <param name="definition">What the generator made of the model's class.</param>
-    /// <param name="world">The world; the run takes as many of its ranks as there are stages times replicas.</param>
+    /// <param name="world">The world; the run takes as many of its ranks as its layout has.</param>
     /// <param name="options">The numbers; null for the defaults and the attributes'.</param>
     /// <exception cref="ArgumentException">The plan has errors; the message names them.</exception>
     /// <exception cref="InvalidOperationException">The ranks do not agree on the plan.</exception>
     public Trainer(PipelineDefinition definition, World world, TrainingOptions? options = null)
     {
         setup = new TrainingSetup(definition, options ?? new TrainingOptions());
-        IReadOnlyList<ICommunicator> communicators = world.Open(setup.Stages * setup.Replicas);
+        IReadOnlyList<ICommunicator> communicators = world.Open(setup.Layout.Size);
         ThreadsPerRank = Options.ThreadsPerRank > 0
             ? Options.ThreadsPerRank
             : Math.Max(1, Environment.ProcessorCount / communicators.Count);

@@ -19,7 +19,8 @@ namespace Dho2;
 internal sealed class TrainingRank : IDisposable
 {
     private readonly TrainingSetup setup;
-    private readonly ICommunicator world;
+    private readonly RankGrid grid;
+    private readonly ICommunicator workers;
     private readonly ICommunicator pipeline;
     private readonly ICommunicator replicas;
     private readonly IPipelineStage stage;
@@ -35,12 +36,13 @@ internal sealed class TrainingRank : IDisposable
     public TrainingRank(TrainingSetup setup, ICommunicator world)
     {
         this.setup = setup;
-        this.world = world;
-        ComparePlans();
-        Replica = world.Rank / setup.Stages;
-        Stage = world.Rank % setup.Stages;
-        pipeline = world.Split(Replica, Stage);
-        replicas = world.Split(Stage, Replica);
+        ComparePlans(world);
+        grid = new RankGrid(setup.Layout, world);
+        Replica = grid.Place.Replica;
+        Stage = grid.Place.Position;
+        workers = grid.Peers;
+        pipeline = grid.Pipeline;
+        replicas = grid.Replicas;
 
         var context = new StageContext(setup.Options.Seed) { DType = setup.DType };
         stage = setup.Definition.Stages[Stage](context);
@@ -63,7 +65,7 @@ internal sealed class TrainingRank : IDisposable
     public int Stage { get; }
 
     /// <summary>Whether this rank reports for all.</summary>
-    public bool IsLeader => world.Rank == 0;
+    public bool IsLeader => grid.World.Rank == 0;
 
     /// <summary>Steps done so far.</summary>
     public long Steps { get; private set; }
@@ -149,7 +151,7 @@ internal sealed class TrainingRank : IDisposable
         // Local losses and gradients are means over the replica's own samples.
         double norm = optimizer.ClipGradient(flat.Gradients);
         Span<double> sums = [local ? share * loss : loss, executor.IsLast ? share * norm : 0];
-        world.AllReduce(sums);
+        workers.AllReduce(sums);
         RequireFinite("loss", sums[0]);
         RequireFinite("norm of the gradient", sums[1]);
 
@@ -199,7 +201,7 @@ internal sealed class TrainingRank : IDisposable
             flat.Values.copy_(local);
         }
 
-        return sums.Reduce(world);
+        return sums.Reduce(workers);
     }
 
     public void Dispose()
@@ -210,9 +212,7 @@ internal sealed class TrainingRank : IDisposable
         executor.Dispose();
         flat.Dispose();
         stage.Dispose();
-        replicas.Dispose();
-        pipeline.Dispose();
-        world.Dispose();
+        grid.Dispose();
     }
 
     private static int[] MicroBatchesOf(int samples, int count) => samples == 0 ? [] : [.. MicroBatches.Split(samples, count)];
@@ -251,7 +251,7 @@ internal sealed class TrainingRank : IDisposable
     }
 
     // Ranks of different builds or options would wait for messages that never come, or train different models.
-    private void ComparePlans()
+    private void ComparePlans(ICommunicator world)
     {
         byte[] hash = Convert.FromHexString(setup.Plan.Hash);
         double[] extremes = [.. hash.Select(b => (double)b), .. hash.Select(b => -(double)b), setup.Options.Seed, -(double)setup.Options.Seed];

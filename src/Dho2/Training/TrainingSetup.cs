@@ -50,6 +50,9 @@ internal sealed class TrainingSetup
 
     public int Stages => Plan.Stages.Count;
 
+    /// <summary>Which rank of the world holds what.</summary>
+    public RankLayout Layout => new(Stages, Replicas);
+
     public int Replicas => Plan.Options.Replicas;
 
     /// <summary>The curvature to estimate; null where there is none.</summary>
