@@ -36,6 +36,8 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
     private readonly FlatParameters flat;
     private readonly Tensor[] leaves;
     private readonly Tensor[] products;
+    private readonly TieExchange ties;
+    private readonly Tensor[] mirrorDirections;
     private readonly List<DropoutSeeding> seedings = [];
     private CurvatureBatch? batch;
     private StageGraph[] graphs = [];
@@ -47,14 +49,16 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
     /// <param name="cuts">What crosses between stages, one for each pair of neighbours.</param>
     /// <param name="loss">The loss of one micro-batch, a mean over its samples (0-dimensional), from results and targets.</param>
     /// <param name="settings">How products are computed.</param>
-    /// <exception cref="ArgumentException">Stage, group and cuts do not belong together.</exception>
+    /// <param name="ties">Parameters that several stages share; null for none.</param>
+    /// <exception cref="ArgumentException">Stage, group, cuts and ties do not belong together.</exception>
     public PipelineHessian(
         IPipelineStage twin,
         StageContext context,
         ICommunicator? pipeline,
         IReadOnlyList<CutPlan> cuts,
         Func<IReadOnlyList<Tensor>, IReadOnlyList<Tensor>, Tensor> loss,
-        PipelineHessianSettings? settings = null)
+        PipelineHessianSettings? settings = null,
+        IReadOnlyList<TiedParameter>? ties = null)
     {
         if (twin.Index != (pipeline?.Rank ?? 0) || cuts.Count + 1 != (pipeline?.Size ?? 1))
         {
@@ -69,9 +73,16 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         this.settings = settings ?? new PipelineHessianSettings();
         incoming = twin.Index > 0 ? cuts[twin.Index - 1] : null;
         outgoing = twin.Index < cuts.Count ? cuts[twin.Index] : null;
-        flat = new FlatParameters(twin.Layers, context.DType, context.Device);
-        leaves = [.. flat.Parameters];
-        products = [.. flat.Segments.Select(s => View(flat.Gradients, s).DetachFromDisposeScope())];
+        flat = new FlatParameters(twin.Layers, context.DType, context.Device, twin.Mirrors);
+        this.ties = new TieExchange(twin, flat, ties ?? [], pipeline);
+        IReadOnlyList<Tensor> mirrors = this.ties.Mirrors;
+        leaves = [.. flat.Parameters, .. mirrors];
+        products =
+        [
+            .. flat.Segments.Select(s => View(flat.Gradients, s).DetachFromDisposeScope()),
+            .. mirrors.Select(mirror => zeros_like(mirror).DetachFromDisposeScope()),
+        ];
+        mirrorDirections = [.. mirrors.Select(mirror => empty_like(mirror).DetachFromDisposeScope())];
         foreach (StageLayer layer in twin.Layers)
         {
             if (layer.Module is { } module)
@@ -111,6 +122,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
             }
         }
 
+        ties.Spread(flat.Values, ties.Mirrors);
         batch = curvatureBatch.Keep();
         if (settings.RetainGraphs)
         {
@@ -131,11 +143,13 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
             Build();
         }
 
+        ties.Spread(direction, mirrorDirections);
         using (DisposeScope scope = NewDisposeScope())
         {
             using IDisposable grad = enable_grad();
-            Tensor[] views = [.. flat.Segments.Select(segment => View(direction, segment))];
+            Tensor[] views = [.. flat.Segments.Select(segment => View(direction, segment)), .. mirrorDirections];
             flat.Gradients.fill_(0);
+            Array.ForEach(products[flat.Segments.Count..], product => product.fill_(0));
             for (int i = 0; i < leaves.Length; i++)
             {
                 leaves[i].grad = products[i];
@@ -159,6 +173,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
             }
         }
 
+        ties.Collect(products[flat.Segments.Count..], flat.Gradients);
         using (no_grad())
         {
             product.copy_(flat.Gradients);
@@ -185,6 +200,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         End();
         seedings.ForEach(seeding => seeding.Dispose());
         Array.ForEach(products, view => view.Dispose());
+        Array.ForEach(mirrorDirections, direction => direction.Dispose());
         twin.Dispose();
         flat.Dispose();
     }

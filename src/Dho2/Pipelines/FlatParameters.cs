@@ -18,14 +18,16 @@ public sealed class FlatParameters : IDisposable
     /// <param name="layers">The stage's layers. A parameter that two layers share takes one place, under its first name.</param>
     /// <param name="dtype">The element type of all parameters.</param>
     /// <param name="device">The device of all parameters.</param>
+    /// <param name="mirrors">Parameters within the layers that another stage owns, and that take no place here; null for none.</param>
     /// <exception cref="NotSupportedException">A parameter has another element type.</exception>
-    public FlatParameters(IReadOnlyList<StageLayer> layers, torch.ScalarType dtype, torch.Device device)
+    public FlatParameters(
+        IReadOnlyList<StageLayer> layers, torch.ScalarType dtype, torch.Device device, IReadOnlyList<ParameterMirror>? mirrors = null)
     {
         var parameters = new List<(string Name, Parameter Parameter)>();
-        var seen = new HashSet<IntPtr>();
+        var seen = new HashSet<(IntPtr, long)>((mirrors ?? []).Select(mirror => TensorIdentity.Of(mirror.Parameter)));
         foreach ((string name, Parameter parameter) in layers.SelectMany(ParametersOf))
         {
-            if (parameter.requires_grad && seen.Add(parameter.Handle))
+            if (parameter.requires_grad && seen.Add(TensorIdentity.Of(parameter)))
             {
                 parameters.Add((name, parameter));
             }

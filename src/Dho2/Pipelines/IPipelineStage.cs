@@ -14,6 +14,12 @@ public interface IPipelineStage : IDisposable
     IReadOnlyList<StageLayer> Layers { get; }
 
     /// <summary>
+    /// Its mirrors of parameters that other stages own, one for each <see cref="TiedParameter"/> that names this stage
+    /// among its mirrors; none by default.
+    /// </summary>
+    IReadOnlyList<ParameterMirror> Mirrors => [];
+
+    /// <summary>
     /// Runs the stage's share of <c>forward</c> on one micro-batch.
     /// </summary>
     /// <param name="inputs">The model's inputs (first stage), or the incoming cut's values in the plan's order; scalars as 0-dimensional int64, float64 or bool tensors.</param>

@@ -18,6 +18,9 @@ public sealed class PipelineDefinition
     /// <summary>One factory for each stage, in order.</summary>
     public required IReadOnlyList<Func<StageContext, IPipelineStage>> Stages { get; init; }
 
+    /// <summary>The parameters that several stages share; none by default. Stages declare their ends in <see cref="IPipelineStage.Mirrors"/>.</summary>
+    public IReadOnlyList<TiedParameter> Ties { get; init; } = [];
+
     /// <summary>The loss of one micro-batch, a mean over its samples (0-dimensional), from the model's results and the targets.</summary>
     public required Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, torch.Tensor> Loss { get; init; }
 

@@ -60,6 +60,9 @@ public sealed class PipelineExecutor : IDisposable
     /// <summary>The rank that error messages name; by default the rank in the pipeline's group.</summary>
     public int WorldRank { get; init; }
 
+    /// <summary>The stage's part in tied parameters; null where the model has none.</summary>
+    internal StageTies? Ties { get; init; }
+
     /// <summary>Whether this is the first stage, which reads the model's inputs.</summary>
     public bool IsFirst => incoming is null;
 
@@ -83,6 +86,7 @@ public sealed class PipelineExecutor : IDisposable
         SetTraining(true);
         using IDisposable grad = torch.enable_grad();
         using var slots = new MicroBatchSlots(batch, sizes);
+        Ties?.BeginStep();
         double sum = 0;
         foreach (Instruction instruction in instructions)
         {
@@ -107,6 +111,7 @@ public sealed class PipelineExecutor : IDisposable
             });
         }
 
+        Ties?.EndStep();
         return sum;
     }
 
@@ -122,6 +127,7 @@ public sealed class PipelineExecutor : IDisposable
         SetTraining(false);
         using IDisposable noGrad = torch.no_grad();
         using var slots = new MicroBatchSlots(batch, sizes);
+        Ties?.BeginStep();
         for (int i = 0; i < sizes.Count; i++)
         {
             MicroBatchSlot slot = slots[i];
@@ -141,7 +147,11 @@ public sealed class PipelineExecutor : IDisposable
     }
 
     /// <summary>Releases what the executor attached to the stage.</summary>
-    public void Dispose() => seedings.ForEach(seeding => seeding.Dispose());
+    public void Dispose()
+    {
+        seedings.ForEach(seeding => seeding.Dispose());
+        Ties?.Dispose();
+    }
 
     private static bool TravelsWithGradient(CutPlan cut, int value, torch.Tensor tensor) =>
         cut.Values[value].Differentiable && tensor.is_floating_point();

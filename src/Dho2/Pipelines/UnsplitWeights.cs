@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using TorchSharp;
 
 namespace Dho2.Pipelines;
@@ -29,7 +30,11 @@ public static class UnsplitWeights
                         throw new InvalidOperationException($"Stage {stage.Index} has '{name}', but the unsplit model has not registered it.");
                     }
 
-                    target.copy_(value);
+                    // A mirror has no value of its own; its owner's arrives under the owner's name.
+                    if (!stage.Mirrors.Any(mirror => TensorIdentity.Of(mirror.Parameter) == TensorIdentity.Of(value)))
+                    {
+                        target.copy_(value);
+                    }
                 }
             }
         }

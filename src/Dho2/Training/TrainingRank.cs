@@ -46,9 +46,13 @@ internal sealed class TrainingRank : IDisposable
 
         var context = new StageContext(setup.Options.Seed) { DType = setup.DType };
         stage = setup.Definition.Stages[Stage](context);
-        flat = new FlatParameters(stage.Layers, context.DType, context.Device);
+        flat = new FlatParameters(stage.Layers, context.DType, context.Device, stage.Mirrors);
         CompareParameters();
-        executor = new PipelineExecutor(stage, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss) { WorldRank = world.Rank };
+        executor = new PipelineExecutor(stage, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss)
+        {
+            WorldRank = world.Rank,
+            Ties = new StageTies(stage, flat, setup.Definition.Ties, pipeline),
+        };
 
         ParameterSegment[] segments = [.. flat.Segments.Select(s => new ParameterSegment(s.Name, s.Offset, s.Length))];
         var model = new ShardedSpace(segments, pipeline, setup.DType);

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using System.Runtime.CompilerServices;
 using Dho2.Pipelines;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -61,7 +62,124 @@ internal static class HandModels
                 });
             }),
         ["skips"] = Skips(),
+        ["residual, group norm"] = Residual(),
+        ["transformer"] = Sequences(
+            c =>
+            {
+                Embedding embedding = c.Create("tokens", () => nn.Embedding(11, 4));
+                return new Block([new StageLayer("tokens", embedding)], x => [embedding.forward(x[0])]);
+            },
+            c =>
+            {
+                MultiheadAttention attention = c.Create("attention", () => nn.MultiheadAttention(4, 2));
+                Sequential rest = c.Create("rest", () => nn.Sequential(nn.LayerNorm(4), nn.Linear(4, 6), nn.GELU(), nn.Linear(6, 5)));
+                return new Block(
+                    [new StageLayer("attention", attention), new StageLayer("rest", rest)],
+                    x =>
+                    {
+                        Tensor tokens = x[0].transpose(0, 1);
+                        Tensor attended = attention.forward(tokens, tokens, tokens, null, false, null).Item1;
+                        return [rest.forward(x[0] + attended.transpose(0, 1))];
+                    });
+            }),
+        ["ties"] = Tied(),
     };
+
+    /// <summary>
+    /// An embedding whose weight is also the last layer's, within that layer's module, and a bare parameter that is used
+    /// before its owner's block and after it.
+    /// </summary>
+    private static HandModel Tied() => new()
+    {
+        Blocks =
+        [
+            c =>
+            {
+                Embedding embedding = c.Create("tokens", () => nn.Embedding(7, 5));
+                SharedOf(c)["tokens.weight"] = embedding.weight!;
+                return new Block([new StageLayer("tokens", embedding)], x => [embedding.forward(x[0])]);
+            },
+            c =>
+            {
+                Linear b = Linear(c, "b", 5, 5);
+                Parameter shift = Shift(c);
+                return new Block([new StageLayer("b", b)], x => [b.forward(x[0] * shift).tanh()]) { Mirrors = [new("shift", shift)] };
+            },
+            c =>
+            {
+                Linear d = Linear(c, "d", 5, 5);
+                Parameter shift = Shift(c);
+                return new Block([new StageLayer("d", d), new StageLayer("shift", shift)], x => [(d.forward(x[0]) + shift).sin()]);
+            },
+            c =>
+            {
+                Linear head = c.Create("head", () => nn.Linear(5, 7, hasBias: false));
+                if (SharedOf(c).TryGetValue("tokens.weight", out Parameter? weight))
+                {
+                    head.weight = weight;
+                }
+
+                Parameter shift = Shift(c);
+                return new Block([new StageLayer("head", head)], x => [head.forward(x[0].mean([1L]) + shift.pow(2))])
+                {
+                    Mirrors = [new("tokens.weight", head.weight!), new("shift", shift)],
+                };
+            },
+        ],
+        Live = [[true], [true], [true]],
+        Inputs = n => [torch.randint(0, 7, [n, 3], int64)],
+        Targets = n => [torch.randint(0, 7, n, int64)],
+        Loss = CrossEntropy,
+        Shared = [("tokens.weight", 0, [3]), ("shift", 2, [1, 3])],
+    };
+
+    // What the blocks of one stage share; the stage's context stands for the stage.
+    private static readonly ConditionalWeakTable<StageContext, Dictionary<string, Parameter>> SharedByStage = [];
+
+    private static Dictionary<string, Parameter> SharedOf(StageContext context) => SharedByStage.GetOrCreateValue(context);
+
+    private static Parameter Shift(StageContext context) => SharedOf(context).TryGetValue("shift", out Parameter? known)
+        ? known
+        : SharedOf(context)["shift"] = context.Create("shift", () => new Parameter(torch.rand(5, context.DType)));
+
+    /// <summary>Two residual blocks, each with a cut between its branches and their sum.</summary>
+    private static HandModel Residual() => new()
+    {
+        Blocks =
+        [
+            c =>
+            {
+                Sequential stem = c.Create("stem", () => nn.Sequential(nn.Conv2d(1, 4, 3, padding: 1), nn.SiLU()));
+                return new Block([new StageLayer("stem", stem)], x => [stem.forward(x[0])]);
+            },
+            c =>
+            {
+                Sequential branch = Branch(c, "branch1");
+                return new Block([new StageLayer("branch1", branch)], x => [branch.forward(x[0]), x[0]]);
+            },
+            c =>
+            {
+                Sequential branch = Branch(c, "branch2");
+                return new Block([new StageLayer("branch2", branch)], x =>
+                {
+                    Tensor sum = x[0] + x[1];
+                    return [branch.forward(sum), sum];
+                });
+            },
+            c =>
+            {
+                Linear head = Linear(c, "head", 4, 3);
+                return new Block([new StageLayer("head", head)], x => [head.forward((x[0] + x[1]).tanh().mean([2L, 3L]))]);
+            },
+        ],
+        Live = [[true], [true, true], [true, true]],
+        Inputs = n => [torch.randn([n, 1, 4, 4], float64)],
+        Targets = n => [torch.randint(0, 3, n, int64)],
+        Loss = CrossEntropy,
+    };
+
+    private static Sequential Branch(StageContext context, string name) =>
+        context.Create(name, () => nn.Sequential(nn.Conv2d(4, 4, 3, padding: 1), WithOnes(nn.GroupNorm(2, 4)), nn.GELU()));
 
     /// <summary>Two tensors over every cut, one of them carried over two, beside one that has no derivative.</summary>
     private static HandModel Skips() => new()

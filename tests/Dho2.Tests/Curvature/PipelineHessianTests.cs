@@ -26,10 +26,13 @@ public class PipelineHessianTests
                 for (int stages = 1; stages <= 4; stages++)
                 {
                     cases.Add(name, stages, true);
+                    if (name == "cnn, batch norm")
+                    {
+                        cases.Add(name, stages, false);
+                    }
                 }
             }
 
-            cases.Add("cnn, batch norm", 3, false);
             cases.Add("gelu, layer norm, dropout", 2, false);
             return cases;
         }
@@ -216,9 +219,9 @@ public class PipelineHessianTests
             int rank = pipeline?.Rank ?? 0;
             int stages = pipeline?.Size ?? 1;
             stage = model.Stage(Context(), rank, stages);
-            Training = new FlatParameters(stage.Layers, ScalarType.Float64, CPU);
+            Training = new FlatParameters(stage.Layers, ScalarType.Float64, CPU, stage.Mirrors);
             StageContext context = Context();
-            hessian = new PipelineHessian(model.Stage(context, rank, stages), context, pipeline, model.Cuts(stages), model.Loss, settings);
+            hessian = new PipelineHessian(model.Stage(context, rank, stages), context, pipeline, model.Cuts(stages), model.Loss, settings, model.Ties(stages));
             this.batch = batch(reference.Batch);
             offset = reference.OffsetOf(model.FirstBlock(rank, stages));
             Begin();
@@ -262,8 +265,9 @@ public class PipelineHessianTests
             this.model = model;
             this.training = training;
             blocks = [.. model.Blocks.Select(create => create(context))];
-            counts = [.. blocks.Select(block => (int)block.Layers.Sum(Count))];
-            parameters = [.. blocks.SelectMany(block => block.Layers).SelectMany(Parameters)];
+            parameters = [.. blocks.SelectMany(block => block.Layers).SelectMany(Parameters).DistinctBy(TensorIdentity.Of)];
+            HashSet<(IntPtr, long)> seen = [];
+            counts = [.. blocks.Select(block => (int)block.Layers.SelectMany(Parameters).Where(p => seen.Add(TensorIdentity.Of(p))).Sum(p => p.numel()))];
             foreach (StageLayer layer in blocks.SelectMany(block => block.Layers))
             {
                 layer.Module?.train(training);
@@ -400,7 +404,5 @@ public class PipelineHessianTests
 
         private static IEnumerable<Tensor> Parameters(StageLayer layer) =>
             layer.Parameter is { } parameter ? [parameter] : layer.Module!.parameters();
-
-        private static long Count(StageLayer layer) => Parameters(layer).Sum(p => p.numel());
     }
 }

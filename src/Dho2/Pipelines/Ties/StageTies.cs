@@ -1,0 +1,45 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Dho2.Communication;
+using TorchSharp;
+using TorchSharp.Modules;
+
+namespace Dho2.Pipelines;
+
+/// <summary>A stage's tied parameters in training: values follow the owner before a step, gradients go there after it.</summary>
+internal sealed class StageTies : IDisposable
+{
+    private readonly FlatParameters flat;
+    private readonly TieExchange exchange;
+    private readonly torch.Tensor[] gradients;
+
+    /// <summary>Creates a stage's part in the ties.</summary>
+    /// <param name="stage">The stage.</param>
+    /// <param name="flat">Its flat parameters, made without its mirrors.</param>
+    /// <param name="ties">All ties of the model.</param>
+    /// <param name="pipeline">The group of this replica's stages, ranked by stage.</param>
+    /// <exception cref="ArgumentException">The stage's ends are not those of the ties.</exception>
+    public StageTies(IPipelineStage stage, FlatParameters flat, IReadOnlyList<TiedParameter> ties, ICommunicator pipeline)
+    {
+        this.flat = flat;
+        exchange = new TieExchange(stage, flat, ties, pipeline);
+        gradients = [.. exchange.Mirrors.Select(mirror => torch.zeros_like(mirror).DetachFromDisposeScope())];
+        foreach ((Parameter mirror, torch.Tensor gradient) in exchange.Mirrors.Zip(gradients))
+        {
+            mirror.grad = gradient;
+        }
+    }
+
+    /// <summary>Brings mirrors up to the owners' values, whoever changed those, and clears the mirrors' gradients.</summary>
+    public void BeginStep()
+    {
+        exchange.Spread(flat.Values, exchange.Mirrors);
+        Array.ForEach(gradients, gradient => gradient.zero_());
+    }
+
+    /// <summary>Adds the mirrors' gradients to the owners'.</summary>
+    public void EndStep() => exchange.Collect(gradients, flat.Gradients);
+
+    public void Dispose() => Array.ForEach(gradients, gradient => gradient.Dispose());
+}
