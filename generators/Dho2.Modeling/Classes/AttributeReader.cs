@@ -20,9 +20,13 @@ internal static class AttributeReader
             && type.Name == name + "Attribute"
             && type.ContainingNamespace is { Name: "Dho2", ContainingNamespace.IsGlobalNamespace: true });
 
-    /// <summary>The number of a layer's <c>[Stage]</c> or <c>[CurvatureRank]</c>: its own, else that of the module class.</summary>
-    public static int? NumberOf(string name, ISymbol member, ITypeSymbol? created, ITypeSymbol declared) =>
-        Number(Find(member, name)) ?? (created is null ? null : Number(Find(created, name))) ?? Number(Find(declared, name));
+    /// <summary>The number of a layer's <c>[CurvatureRank]</c>: its own, else that of the module class.</summary>
+    public static int? RankOf(ISymbol member, ITypeSymbol? created, ITypeSymbol declared) =>
+        Number(Find(member, "CurvatureRank")) ?? (created is null ? null : Number(Find(created, "CurvatureRank"))) ?? Number(Find(declared, "CurvatureRank"));
+
+    /// <summary>The layer or parameter that a <c>[TiedTo]</c> names; null without one.</summary>
+    public static string? TiedTo(ISymbol member) =>
+        Find(member, "TiedTo")?.ConstructorArguments is [{ Value: string { Length: > 0 } layer }] ? layer : null;
 
     public static ModelOptions Options(ReadingContext context, INamedTypeSymbol type, bool anyLayerRank)
     {
@@ -142,7 +146,8 @@ internal static class AttributeReader
         Named(attribute, nameof(AdmmAttribute.Relaxation), Defaults.AdmmRelaxation),
         (AdmmRule)Named(attribute, nameof(AdmmAttribute.Rule), (int)AdmmRule.Consensus));
 
-    private static int? Number(AttributeData? attribute) =>
+    /// <summary>The number that an attribute's constructor takes; null without one.</summary>
+    public static int? Number(AttributeData? attribute) =>
         attribute?.ConstructorArguments is [{ Value: int number }] ? number : null;
 
     private static object? Value(AttributeData attribute, string property) =>

@@ -187,15 +187,18 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
     {
         ITypeSymbol? created = layer.Created?.Type;
         ITypeSymbol holder = created ?? layer.Type;
+        StageChoice stage = StageReader.Of(layer.Member, created, layer.Type);
         return new LayerDescription(
             layer.RegisteredName ?? ComponentName(layer.Member) ?? layer.Member.Name,
             layer.Created?.Kind ?? "unknown",
             layer.Type.GlobalName(),
             layer.Created?.Arguments ?? default,
-            AttributeReader.NumberOf("Stage", layer.Member, created, layer.Type),
-            AttributeReader.NumberOf("CurvatureRank", layer.Member, created, layer.Type),
+            stage.Number,
+            AttributeReader.RankOf(layer.Member, created, layer.Type),
             layer.Created?.Body,
-            AttributeReader.DeviceMemory(context, holder));
+            AttributeReader.DeviceMemory(context, holder),
+            stage.IsAutomatic,
+            AttributeReader.TiedTo(layer.Member));
     }
 
     /// <summary>The name by which TorchSharp's attribute says a field is registered.</summary>

@@ -72,16 +72,43 @@ public sealed class DeviceAttribute : Attribute
     public string? Memory { get; set; }
 }
 
-/// <summary>The stage of a layer (on a field, property or parameter) or of all layers of a module class.</summary>
-[AttributeUsage(AttributeTargets.Class | AttributeTargets.Field | AttributeTargets.Property, Inherited = false)]
+/// <summary>
+/// The stage of a layer (on a field, property or parameter) or of all layers of a module class. Without a number the planner
+/// chooses. On a list of modules it may be repeated, each with the first element it holds for:
+/// <c>[Stage(0), Stage(1, From = 9)]</c>.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class | AttributeTargets.Field | AttributeTargets.Property, AllowMultiple = true, Inherited = false)]
 public sealed class StageAttribute : Attribute
 {
+    /// <summary>Lets the planner choose the stage.</summary>
+    public StageAttribute()
+    {
+    }
+
     /// <summary>Puts the layer on a stage.</summary>
     /// <param name="index">The stage, counted from 0 without gaps.</param>
     public StageAttribute(int index) => Index = index;
 
-    /// <summary>The stage, counted from 0.</summary>
-    public int Index { get; }
+    /// <summary>The stage, counted from 0; null where the planner chooses.</summary>
+    public int? Index { get; }
+
+    /// <summary>On a list of modules: the first element that the stage holds for, counted from 0.</summary>
+    public int From { get; set; }
+}
+
+/// <summary>
+/// Ties a layer's parameters to those of an earlier one (Press and Wolf 2017): both are one, which is stored, updated and
+/// saved once, by the stage of the other. Shapes must be equal.
+/// </summary>
+[AttributeUsage(AttributeTargets.Field | AttributeTargets.Property, Inherited = false)]
+public sealed class TiedToAttribute : Attribute
+{
+    /// <summary>Ties the layer's parameters.</summary>
+    /// <param name="layer">The member that holds the other layer, by <c>nameof</c>; or one of its parameters, such as <c>"tokens.weight"</c>.</param>
+    public TiedToAttribute(string layer) => Layer = layer;
+
+    /// <summary>The other layer or parameter.</summary>
+    public string Layer { get; }
 }
 
 /// <summary>

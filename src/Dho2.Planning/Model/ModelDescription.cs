@@ -99,13 +99,15 @@ public sealed record DimensionDescription(long Size, string? Symbol);
 /// </param>
 /// <param name="TypeName">The declared type as C# text with <c>global::</c> names.</param>
 /// <param name="Arguments">The factory's arguments by parameter name, defaults filled in.</param>
-/// <param name="Stage">The stage by its own attribute or its type's; null where there is none.</param>
+/// <param name="Stage">The stage by its own attribute or its type's; null where there is none, or the planner chooses.</param>
 /// <param name="CurvatureRank">The rank by its own attribute or its type's; null where there is none.</param>
 /// <param name="Body">
 /// Layers and operations of an interpreted module; or the children of a container such as <c>Sequential</c>, by their
 /// registered names and without operations.
 /// </param>
 /// <param name="DeviceMemory">Bytes of the device of the layer's stage, by its type's own <c>[Device]</c>; null where not stated.</param>
+/// <param name="StageIsAutomatic">Whether the attribute leaves the stage to the planner; <paramref name="Stage"/> is null then.</param>
+/// <param name="TiedTo">The layer or parameter that its parameters are tied to, such as <c>tokens</c> or <c>tokens.weight</c>; null for none.</param>
 public sealed record LayerDescription(
     string Name,
     string Kind,
@@ -114,7 +116,9 @@ public sealed record LayerDescription(
     int? Stage,
     int? CurvatureRank,
     ModuleBody? Body,
-    long? DeviceMemory = null);
+    long? DeviceMemory = null,
+    bool StageIsAutomatic = false,
+    string? TiedTo = null);
 
 /// <summary>
 /// The inside of an interpreted module, numbered like <see cref="ModelDescription"/>: values <c>0 .. InputCount - 1</c>

@@ -108,16 +108,27 @@ public static partial class ModelDescriptionText
         reader.Expect(',');
         EquatableArray<Argument> arguments = ReadArguments(reader);
         reader.Expect(',');
-        int? stage = reader.OptionalInteger32();
+        bool isAutomatic = reader.IsNext('"');
+        int? stage = isAutomatic ? ReadAutomaticStage(reader) : reader.OptionalInteger32();
         reader.Expect(',');
         int? rank = reader.OptionalInteger32();
         reader.Expect(',');
         long? deviceMemory = reader.OptionalInteger();
         reader.Expect(',');
         ModuleBody? body = ReadBody(reader);
+        string? tiedTo = null;
+        if (reader.IsNext(','))
+        {
+            reader.Expect(',');
+            tiedTo = reader.Text();
+        }
+
         reader.Expect(']');
-        return new(name, kind, typeName, arguments, stage, rank, body, deviceMemory);
+        return new(name, kind, typeName, arguments, stage, rank, body, deviceMemory, isAutomatic, tiedTo);
     }
+
+    private static int? ReadAutomaticStage(CanonicalReader reader) =>
+        reader.Text() == AutomaticStage ? null : throw reader.Damaged($"a stage's number or \"{AutomaticStage}\"");
 
     private static Operation ReadOperation(CanonicalReader reader)
     {

@@ -2,6 +2,9 @@ namespace Dho2.Planning;
 
 public static partial class ModelDescriptionText
 {
+    /// <summary>What stands in place of a stage that the planner chooses.</summary>
+    private const string AutomaticStage = "auto";
+
     internal static void WriteModel(CanonicalWriter writer, ModelDescription model)
     {
         writer.Begin('{').Name("version").Integer(Version);
@@ -100,8 +103,14 @@ public static partial class ModelDescriptionText
         {
             writer.Line().Begin('[').Text(layer.Name).Text(layer.Kind).Text(layer.TypeName);
             WriteArguments(writer, layer.Arguments);
-            writer.Integer(layer.Stage).Integer(layer.CurvatureRank).Integer(layer.DeviceMemory);
+            _ = layer.StageIsAutomatic ? writer.Text(AutomaticStage) : writer.Integer(layer.Stage);
+            writer.Integer(layer.CurvatureRank).Integer(layer.DeviceMemory);
             WriteBody(writer, layer.Body);
+            if (layer.TiedTo is { } owner)
+            {
+                writer.Text(owner);
+            }
+
             writer.End(']');
         }
 

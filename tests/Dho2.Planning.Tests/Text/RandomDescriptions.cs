@@ -75,7 +75,8 @@ internal static class RandomDescriptions
         Small.Nullable(),
         depth == 0 ? Gen.Const((ModuleBody?)null) : Body(depth - 1).Null(),
         Gen.Long.Nullable(),
-        (n, a, s, r, b, m) => new LayerDescription(n.Item1, n.Item2, n.Item3, a, s, r, b, m));
+        Gen.Select(Gen.Bool, Name.Null()),
+        (n, a, s, r, b, m, e) => new LayerDescription(n.Item1, n.Item2, n.Item3, a, e.Item1 ? null : s, r, b, m, e.Item1, e.Item2));
 
     private static Gen<ModuleBody> Body(int depth) =>
         Gen.Select(Small, List(Layer(depth)), List(AnyOperation), List(Small), (i, l, o, r) => new ModuleBody(i, l, o, r));
