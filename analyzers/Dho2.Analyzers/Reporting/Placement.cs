@@ -47,7 +47,7 @@ internal sealed class Placement(ModelReading reading, CancellationToken cancella
         string qualified = name switch
         {
             "Batch" => "Input.Batch",
-            "MicroBatches" or "Replicas" => "Pipeline." + name,
+            "MicroBatches" or "Replicas" or "StagesPerRank" => "Pipeline." + name,
             _ => name,
         };
         string attribute = qualified.Split('.')[0];

@@ -26,17 +26,10 @@ internal static class PlanTables
 
         for (int rank = 0; rank < plan.Schedule.Count; rank++)
         {
-            yield return $"Schedule of rank {rank}: {string.Join(" ", plan.Schedule[rank].Select(Describe).Where(text => text.Length > 0))}.";
+            yield return $"Schedule of rank {rank}: {string.Join(" ", plan.Schedule[rank].Where(i => i.IsComputation).Select(i => ScheduleDrawing.LabelOf(i, plan.Layout.StagesPerRank > 1)))}.";
         }
     }
 
     private static string Describe(CutValue value) =>
         value.Type is { } type ? $"{value.Name} {type.DType.ToString().ToLowerInvariant()} ({string.Join(", ", type.Shape)})" : value.Name;
-
-    private static string Describe(Instruction instruction) => instruction.Kind switch
-    {
-        InstructionKind.Forward => "F" + instruction.MicroBatch,
-        InstructionKind.Backward => "B" + instruction.MicroBatch,
-        _ => "",
-    };
 }

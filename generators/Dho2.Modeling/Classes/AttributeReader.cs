@@ -41,7 +41,8 @@ internal static class AttributeReader
             batch == 0 ? Defaults.Batch : batch,
             DeviceMemory(context, type),
             Curvature(Find(type, "Curvature"), baseKind, anyLayerRank),
-            Find(type, "Admm") is { } admm ? Admm(admm) : null);
+            Find(type, "Admm") is { } admm ? Admm(admm) : null,
+            StagesPerRank: Named(pipeline, nameof(PipelineAttribute.StagesPerRank), 0));
     }
 
     public static long? DeviceMemory(ReadingContext context, ITypeSymbol type)

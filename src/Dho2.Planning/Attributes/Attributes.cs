@@ -15,6 +15,12 @@ public sealed class PipelineAttribute : Attribute
     /// <summary>The order of forwards and backwards.</summary>
     public Schedule Schedule { get; set; } = Defaults.Schedule;
 
+    /// <summary>
+    /// Stages that one rank holds: at least 2 and a divisor of the number of stages under <see cref="Schedule.Interleaved"/>, 1
+    /// under the other schedules; 0 leaves it at 2 and 1.
+    /// </summary>
+    public int StagesPerRank { get; set; }
+
     /// <summary>The first-order optimizer outside the curvature subspace.</summary>
     public BaseKind Base { get; set; } = Defaults.Base;
 

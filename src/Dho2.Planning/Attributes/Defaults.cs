@@ -9,6 +9,9 @@ public static class Defaults
     /// <summary>The schedule.</summary>
     public const Schedule Schedule = Dho2.Schedule.OneForwardOneBackward;
 
+    /// <summary>Stages on one rank under <see cref="Dho2.Schedule.Interleaved"/>.</summary>
+    public const int StagesPerRank = 2;
+
     /// <summary>The base optimizer.</summary>
     public const BaseKind Base = BaseKind.HeavyBall;
 

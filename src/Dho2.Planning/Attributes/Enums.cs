@@ -1,6 +1,6 @@
 namespace Dho2;
 
-/// <summary>The order in which a stage works on its micro-batches.</summary>
+/// <summary>The order in which a rank works on the micro-batches of its stages.</summary>
 public enum Schedule
 {
     /// <summary>All forwards, then all backwards (Huang et al. 2019): every micro-batch's activations are alive at once.</summary>
@@ -8,6 +8,18 @@ public enum Schedule
 
     /// <summary>After a warm-up, one forward and one backward in turn (Narayanan et al. 2019): at most as many micro-batches in flight as stages follow.</summary>
     OneForwardOneBackward,
+
+    /// <summary>
+    /// 1F1B over several stages on each rank, every so manieth of the model (Narayanan et al. 2021, section 2.2): a bubble as many
+    /// times smaller as there are stages on a rank, for that many times the messages.
+    /// </summary>
+    Interleaved,
+
+    /// <summary>
+    /// ZB-H1 (Qi et al. 2024, "Zero Bubble Pipeline Parallelism", section 2.3): 1F1B with the parameters' gradients computed
+    /// apart from the inputs' and later, where ranks would wait.
+    /// </summary>
+    ZeroBubble,
 }
 
 /// <summary>The first-order optimizer that acts outside the curvature subspace.</summary>

@@ -42,6 +42,7 @@ public sealed record ModelDescription(
 /// <param name="Curvature">The curvature; null where the class has no <c>[Curvature]</c> and no layer a rank.</param>
 /// <param name="Admm">ADMM; null where the class has no <c>[Admm]</c>.</param>
 /// <param name="DType">The element type of parameters and of floating-point values: float32 unless overridden at run time.</param>
+/// <param name="StagesPerRank">Stages that one rank holds; 0 leaves it to the schedule.</param>
 public sealed record ModelOptions(
     int MicroBatches,
     Schedule Schedule,
@@ -51,7 +52,8 @@ public sealed record ModelOptions(
     long? DeviceMemory,
     CurvatureOptions? Curvature,
     AdmmOptions? Admm,
-    DType DType = DType.Float32);
+    DType DType = DType.Float32,
+    int StagesPerRank = 0);
 
 /// <summary>Curvature as the attributes state it.</summary>
 /// <param name="Rank">Largest eigenpairs kept (k).</param>

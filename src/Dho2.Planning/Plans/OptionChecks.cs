@@ -27,6 +27,7 @@ internal static class OptionChecks
         Require(
             options.MicroBatches is >= 1 and <= MaxMicroBatches, "MicroBatches", Text(options.MicroBatches), $"from 1 to {MaxMicroBatches}");
         AtLeast(1, "Replicas", options.Replicas);
+        CheckLayout(options, stages, problems);
         Require(options.DeviceMemory is null or > 0, "Device.Memory", Text(options.DeviceMemory ?? 0), "above 0");
         Require(
             options.DType is DType.Float32 or DType.Float64, "The element type", ElementTypes.NameOf(options.DType), "float32 or float64");
@@ -60,18 +61,7 @@ internal static class OptionChecks
             }
         }
 
-        if (options.MicroBatches >= 1 && options.MicroBatches < stages)
-        {
-            int advised = 4 * stages;
-            problems.Add(new(
-                ProblemKind.FewerMicroBatchesThanStages,
-                PlanSite.Model,
-                options.MicroBatches,
-                stages,
-                BusyPercent(options.MicroBatches, stages),
-                advised,
-                BusyPercent(advised, stages)));
-        }
+        CheckMicroBatches(options, stages, problems);
 
         if (options.Batch >= 1 && options.Batch < options.MicroBatches)
         {
@@ -87,7 +77,47 @@ internal static class OptionChecks
         Replicas = System.Math.Max(1, options.Replicas),
     };
 
-    private static long BusyPercent(int microBatches, int stages) => 100L * microBatches / (microBatches + stages - 1);
+    private static void CheckMicroBatches(ModelOptions options, int stages, List<PlanProblem> problems)
+    {
+        RankLayout layout = RankLayout.Of(options.Schedule, stages, options.StagesPerRank);
+        if (options.MicroBatches >= 1 && options.MicroBatches < layout.Ranks)
+        {
+            int advised = 4 * layout.Ranks;
+            problems.Add(new(
+                ProblemKind.FewerMicroBatchesThanStages,
+                PlanSite.Model,
+                options.MicroBatches,
+                layout.Ranks,
+                BusyPercent(options.Schedule, options.MicroBatches, layout),
+                advised,
+                BusyPercent(options.Schedule, advised, layout)));
+        }
+    }
+
+    /// <summary>Interleaving needs stages that can be dealt out; the other schedules hold one on each rank.</summary>
+    private static void CheckLayout(ModelOptions options, int stages, List<PlanProblem> problems)
+    {
+        int wanted = options.StagesPerRank;
+        bool isInterleaved = options.Schedule == Schedule.Interleaved;
+        if (wanted < 0 || (!isInterleaved && wanted > 1) || (isInterleaved && wanted == 1))
+        {
+            problems.Add(new(
+                ProblemKind.NumberOutOfRange, PlanSite.Model, "StagesPerRank", wanted, isInterleaved ? "at least 2 where stages are interleaved" : "1 unless stages are interleaved"));
+        }
+        else if (isInterleaved && stages % (wanted == 0 ? Defaults.StagesPerRank : wanted) != 0)
+        {
+            int perRank = wanted == 0 ? Defaults.StagesPerRank : wanted;
+            problems.Add(new(
+                ProblemKind.NumberOutOfRange, PlanSite.Model, "StagesPerRank", perRank, $"a divisor of the {stages} stages, which are to be dealt out evenly"));
+        }
+    }
+
+    private static long BusyPercent(Schedule schedule, int microBatches, RankLayout layout) =>
+        schedule is Schedule.GPipe or Schedule.OneForwardOneBackward
+            ? 100L * microBatches / (microBatches + layout.Ranks - 1)
+            : 100 - (ScheduleSimulator.Run(
+                ScheduleBuilder.Build(schedule, layout.Stages, microBatches, layout.StagesPerRank),
+                ScheduleCosts.Uniform(layout.Stages, 1, 2)).BubblePartsPerMillion / 10_000);
 
     private static string Text(double value) => value.ToString("R", CultureInfo.InvariantCulture);
 }

@@ -18,7 +18,14 @@ public sealed record Plan(
     EquatableArray<CutPlan> Cuts,
     EquatableArray<int> MicroBatches,
     EquatableArray<EquatableArray<Instruction>> Schedule,
-    string Hash);
+    string Hash)
+{
+    /// <summary>Which rank of a replica's pipeline holds which stages.</summary>
+    public RankLayout Layout => RankLayout.Of(Options.Schedule, Stages.Count, Options.StagesPerRank);
+
+    /// <summary>The rank, within a replica's pipeline, that holds a stage.</summary>
+    public int RankOf(int stage) => Layout.RankOf(stage);
+}
 
 /// <summary>One stage of a plan.</summary>
 /// <param name="Index">The stage, counted from 0.</param>

@@ -12,6 +12,9 @@ public sealed record PlanOverrides
     /// <summary>The schedule.</summary>
     public Schedule? Schedule { get; init; }
 
+    /// <summary>Stages that one rank holds; 0 leaves it to the schedule.</summary>
+    public int? StagesPerRank { get; init; }
+
     /// <summary>The base optimizer.</summary>
     public BaseKind? Base { get; init; }
 
@@ -40,6 +43,7 @@ public sealed record PlanOverrides
             Batch = Batch ?? options.Batch,
             MicroBatches = MicroBatches ?? options.MicroBatches,
             Schedule = Schedule ?? options.Schedule,
+            StagesPerRank = StagesPerRank ?? options.StagesPerRank,
             Base = Base ?? options.Base,
             Replicas = Replicas ?? options.Replicas,
             DeviceMemory = DeviceMemory ?? options.DeviceMemory,

@@ -56,7 +56,7 @@ public static class Planner
         ModelDescription model, ModelOptions options, StageAssignment assignment, InferenceResult inference, EquatableArray<CutPlan> cuts)
     {
         EquatableArray<int> microBatches = MicroBatches.Split(options.Batch, options.MicroBatches);
-        EquatableArray<EquatableArray<Instruction>> schedule = ScheduleBuilder.Build(options.Schedule, assignment.Stages, microBatches.Count);
+        EquatableArray<EquatableArray<Instruction>> schedule = ScheduleBuilder.Build(options.Schedule, assignment.Stages, microBatches.Count, options.StagesPerRank);
         ScheduleSimulation run = ScheduleSimulator.Run(schedule, ScheduleCosts.Uniform(assignment.Stages, 1, 2));
         StagePlan[] stages = Enumerable.Range(0, assignment.Stages).Select(s => StagePlanOf(s, model, options, assignment, inference)).ToArray();
         long? size = MemoryModel.Sum(stages.Select(s => s.Parameters is { } p ? MemoryModel.Sum(p.Select(x => (long?)x.Count)) : null));

@@ -85,7 +85,7 @@ public static class ProblemKinds
         ProblemKind.DescriptionInconsistent => "The description of the model is inconsistent: {0}",
         ProblemKind.NumberOutOfRange => "{0} is {1}; it must be {2}",
         ProblemKind.RelaxationHigh => "Over-relaxation is {0}; above 1.3 replicas with momentum may diverge",
-        ProblemKind.FewerMicroBatchesThanStages => "MicroBatches = {0} keeps the {1} stages busy for {2} % of the time; {3} would keep them busy for {4} %",
+        ProblemKind.FewerMicroBatchesThanStages => "MicroBatches = {0} keeps the {1} ranks busy for {2} % of the time; {3} would keep them busy for {4} %",
         ProblemKind.FewerSamplesThanMicroBatches => "A batch of {0} samples makes only {0} of the {1} micro-batches",
         ProblemKind.StageDoesNotFit => "Stage {0} needs {1}, {2} more than the {3} of its device: {4}",
         ProblemKind.StageNearlyFull => "Stage {0} needs {1}, {2} % of the {3} of its device: {4}",

@@ -20,6 +20,12 @@ public enum InstructionKind
 
     /// <summary>Receive the gradients of a micro-batch's outgoing cut from the next stage.</summary>
     ReceiveGradient,
+
+    /// <summary>Compute the gradients of a micro-batch's incoming cut only; those of the parameters follow in <see cref="BackwardWeight"/>.</summary>
+    BackwardInput,
+
+    /// <summary>Add up the gradients of the stage's parameters of a micro-batch whose <see cref="BackwardInput"/> is done.</summary>
+    BackwardWeight,
 }
 
 /// <summary>One instruction of a rank's schedule.</summary>
@@ -29,7 +35,8 @@ public enum InstructionKind
 public readonly record struct Instruction(InstructionKind Kind, int MicroBatch, int Stage)
 {
     /// <summary>Whether it computes, and so takes time on the rank.</summary>
-    public bool IsComputation => Kind is InstructionKind.Forward or InstructionKind.Backward;
+    public bool IsComputation =>
+        Kind is InstructionKind.Forward or InstructionKind.Backward or InstructionKind.BackwardInput or InstructionKind.BackwardWeight;
 
     /// <summary>Whether it sends.</summary>
     public bool IsSend => Kind is InstructionKind.SendActivation or InstructionKind.SendGradient;

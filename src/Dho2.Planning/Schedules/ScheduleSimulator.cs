@@ -6,8 +6,9 @@ namespace Dho2.Planning;
 
 /// <summary>
 /// Executes instruction lists symbolically. It proves that a step completes, also where a send waits until it is received
-/// (each exchange, a run of neighbouring sends and receives, is posted as a whole), and measures bubble and activations
-/// in flight with sends that do not wait.
+/// (each exchange, a run of neighbouring sends and receives, is posted as a whole) and that messages between two ranks
+/// are received in the order in which they are sent; and it measures bubble and activations in flight with sends that do
+/// not wait.
 /// </summary>
 public static class ScheduleSimulator
 {
@@ -26,7 +27,7 @@ public static class ScheduleSimulator
             }
         }
 
-        EquatableArray<StuckInstruction> stuck = new Rendezvous(ranks, stages).Run();
+        EquatableArray<StuckInstruction> stuck = new Rendezvous(ranks, owner).Run();
         return new Timing(ranks, owner, costs).Run(stuck);
     }
 
@@ -40,13 +41,18 @@ public static class ScheduleSimulator
     };
 
     /// <summary>What an instruction needs to have happened before on its own rank; null where it needs nothing.</summary>
-    private static Instruction? NeedOf(Instruction i, int stages) => i.Kind switch
+    private static Instruction? NeedOf(Instruction i, int[] owner, HashSet<int> split) => i.Kind switch
     {
-        InstructionKind.Forward when i.Stage > 0 => i with { Kind = InstructionKind.ReceiveActivation },
+        InstructionKind.Forward when i.Stage > 0 => owner[i.Stage - 1] == owner[i.Stage]
+            ? i with { Stage = i.Stage - 1 }
+            : i with { Kind = InstructionKind.ReceiveActivation },
         InstructionKind.SendActivation => i with { Kind = InstructionKind.Forward },
-        InstructionKind.Backward when i.Stage + 1 < stages => i with { Kind = InstructionKind.ReceiveGradient },
-        InstructionKind.Backward => i with { Kind = InstructionKind.Forward },
-        InstructionKind.SendGradient => i with { Kind = InstructionKind.Backward },
+        InstructionKind.Backward or InstructionKind.BackwardInput when i.Stage + 1 < owner.Length => owner[i.Stage + 1] == owner[i.Stage]
+            ? i with { Stage = i.Stage + 1 }
+            : i with { Kind = InstructionKind.ReceiveGradient },
+        InstructionKind.Backward or InstructionKind.BackwardInput => i with { Kind = InstructionKind.Forward },
+        InstructionKind.BackwardWeight => i with { Kind = InstructionKind.BackwardInput },
+        InstructionKind.SendGradient => i with { Kind = split.Contains(i.Stage) ? InstructionKind.BackwardInput : InstructionKind.Backward },
         _ => null,
     };
 
@@ -54,16 +60,20 @@ public static class ScheduleSimulator
     private sealed class Rendezvous
     {
         private readonly EquatableArray<EquatableArray<Instruction>> ranks;
-        private readonly int stages;
+        private readonly int[] owner;
         private readonly int[] next;
         private readonly HashSet<Instruction> posted = [];
         private readonly HashSet<Instruction> done = [];
+        private readonly HashSet<int> split;
+        private readonly Dictionary<Instruction, string> overtaken = [];
 
-        public Rendezvous(EquatableArray<EquatableArray<Instruction>> ranks, int stages)
+        public Rendezvous(EquatableArray<EquatableArray<Instruction>> ranks, int[] owner)
         {
             this.ranks = ranks;
-            this.stages = stages;
+            this.owner = owner;
             next = new int[ranks.Count];
+            split = new HashSet<int>(ranks.SelectMany(list => list).Where(i => i.Kind == InstructionKind.BackwardInput).Select(i => i.Stage));
+            FindOvertaken();
         }
 
         public EquatableArray<StuckInstruction> Run()
@@ -117,10 +127,39 @@ public static class ScheduleSimulator
             return progress;
         }
 
+        /// <summary>Receives that stand in another order than their sends: what comes first is not what is waited for.</summary>
+        private void FindOvertaken()
+        {
+            var sent = new Dictionary<(int From, int To), Queue<Instruction>>();
+            var known = new HashSet<Instruction>();
+            foreach (Instruction send in ranks.SelectMany(list => list).Where(i => i.IsSend))
+            {
+                if (PeerOf(send, owner.Length) is { } receive && known.Add(receive))
+                {
+                    QueueOf(owner[send.Stage], owner[receive.Stage]).Enqueue(receive);
+                }
+            }
+
+            foreach (Instruction receive in ranks.SelectMany(list => list).Where(i => i.IsReceive))
+            {
+                if (known.Contains(receive)
+                    && PeerOf(receive, owner.Length) is { } send
+                    && QueueOf(owner[send.Stage], owner[receive.Stage]) is { Count: > 0 } queue
+                    && queue.Dequeue() is var first
+                    && first != receive)
+                {
+                    overtaken[receive] = $"{PeerOf(first, owner.Length)} is sent before what it waits for";
+                }
+            }
+
+            Queue<Instruction> QueueOf(int from, int to) =>
+                sent.TryGetValue((from, to), out Queue<Instruction>? queue) ? queue : sent[(from, to)] = new Queue<Instruction>();
+        }
+
         private bool Post(Instruction instruction)
         {
             bool progress = posted.Add(instruction);
-            if (PeerOf(instruction, stages) is { } peer && posted.Contains(peer))
+            if (PeerOf(instruction, owner.Length) is { } peer && posted.Contains(peer))
             {
                 progress |= done.Add(instruction) | done.Add(peer);
             }
@@ -128,7 +167,7 @@ public static class ScheduleSimulator
             return progress;
         }
 
-        private bool MayRun(Instruction i) => NeedOf(i, stages) is not { } need || done.Contains(need);
+        private bool MayRun(Instruction i) => !overtaken.ContainsKey(i) && (NeedOf(i, owner, split) is not { } need || done.Contains(need));
 
         private static int EndOfExchange(EquatableArray<Instruction> list, int start)
         {
@@ -153,8 +192,9 @@ public static class ScheduleSimulator
         }
 
         private string ReasonOf(Instruction i) =>
-            NeedOf(i, stages) is { } need && !done.Contains(need) ? $"{need} has not happened before it"
-            : PeerOf(i, stages) is { } peer ? $"no rank comes to {peer}"
+            overtaken.TryGetValue(i, out string? reason) ? reason
+            : NeedOf(i, owner, split) is { } need && !done.Contains(need) ? $"{need} has not happened before it"
+            : PeerOf(i, owner.Length) is { } peer ? $"no rank comes to {peer}"
             : "there is no stage at the other end";
     }
 
@@ -209,7 +249,14 @@ public static class ScheduleSimulator
                             work[rank].Add(new(rank, i, clock[rank], clock[rank] + cost));
                             clock[rank] += cost;
                             busy[rank] += cost;
-                            inFlight[i.Stage] += i.Kind == InstructionKind.Forward ? 1 : -1;
+
+                            // What is split keeps its graph until the parameters have their gradients.
+                            inFlight[i.Stage] += i.Kind switch
+                            {
+                                InstructionKind.Forward => 1,
+                                InstructionKind.BackwardInput => 0,
+                                _ => -1,
+                            };
                             most[i.Stage] = Math.Max(most[i.Stage], inFlight[i.Stage]);
                         }
                     }

@@ -40,8 +40,9 @@ public static partial class ModelDescriptionText
         CurvatureOptions? curvature = ReadCurvature(reader.Member("curvature"));
         AdmmOptions? admm = ReadAdmm(reader.Member("admm"));
         DType dtype = reader.Member("elements").Enumeration<DType>();
+        int stagesPerRank = reader.IsNext(',') ? reader.Member("stagesPerRank").Integer32() : 0;
         reader.Expect('}');
-        return new(microBatches, schedule, baseKind, replicas, batch, deviceMemory, curvature, admm, dtype);
+        return new(microBatches, schedule, baseKind, replicas, batch, deviceMemory, curvature, admm, dtype, stagesPerRank);
     }
 
     private static CurvatureOptions? ReadCurvature(CanonicalReader reader)

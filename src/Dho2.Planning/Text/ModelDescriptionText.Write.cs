@@ -72,7 +72,13 @@ public static partial class ModelDescriptionText
             writer.Null();
         }
 
-        writer.Name("elements").Text(options.DType.ToString()).End('}');
+        writer.Name("elements").Text(options.DType.ToString());
+        if (options.StagesPerRank != 0)
+        {
+            writer.Name("stagesPerRank").Integer(options.StagesPerRank);
+        }
+
+        writer.End('}');
     }
 
     private static void WriteInput(CanonicalWriter writer, InputDescription input)

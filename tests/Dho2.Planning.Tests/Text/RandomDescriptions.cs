@@ -45,7 +45,9 @@ internal static class RandomDescriptions
             .Select(c => new CurvatureOptions(c.Item1.Item1, c.Item1.Item2, c.Item1.Item3, c.Item1.Item4, c.Item1.Item5, c.Item2, c.Item3, c.Item4)).Null(),
         Gen.Select(Small, Gen.Double, Gen.Double, Gen.Enum<AdmmRule>(), (p, s, r, k) => new AdmmOptions(p, s, r, k)).Null(),
         Gen.Enum<DType>(),
-        (a, memory, curvature, admm, dtype) => new ModelOptions(a.Item1, a.Item2, a.Item3, a.Item4, a.Item5, memory, curvature, admm, dtype));
+        Small,
+        (a, memory, curvature, admm, dtype, perRank) =>
+            new ModelOptions(a.Item1, a.Item2, a.Item3, a.Item4, a.Item5, memory, curvature, admm, dtype, perRank));
 
     private static readonly Gen<EquatableArray<VariableValue>> Variables =
         List(Gen.Select(Name, Small, (n, v) => new VariableValue(n, v)));
