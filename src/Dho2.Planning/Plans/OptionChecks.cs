@@ -79,7 +79,7 @@ internal static class OptionChecks
 
     private static void CheckMicroBatches(ModelOptions options, int stages, List<PlanProblem> problems)
     {
-        RankLayout layout = RankLayout.Of(options.Schedule, stages, options.StagesPerRank);
+        StageLayout layout = StageLayout.Of(options.Schedule, stages, options.StagesPerRank);
         if (options.MicroBatches >= 1 && options.MicroBatches < layout.Ranks)
         {
             int advised = 4 * layout.Ranks;
@@ -112,7 +112,7 @@ internal static class OptionChecks
         }
     }
 
-    private static long BusyPercent(Schedule schedule, int microBatches, RankLayout layout) =>
+    private static long BusyPercent(Schedule schedule, int microBatches, StageLayout layout) =>
         schedule is Schedule.GPipe or Schedule.OneForwardOneBackward
             ? 100L * microBatches / (microBatches + layout.Ranks - 1)
             : 100 - (ScheduleSimulator.Run(

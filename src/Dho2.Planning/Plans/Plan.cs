@@ -21,7 +21,7 @@ public sealed record Plan(
     string Hash)
 {
     /// <summary>Which rank of a replica's pipeline holds which stages.</summary>
-    public RankLayout Layout => RankLayout.Of(Options.Schedule, Stages.Count, Options.StagesPerRank);
+    public StageLayout Layout => StageLayout.Of(Options.Schedule, Stages.Count, Options.StagesPerRank);
 
     /// <summary>The rank, within a replica's pipeline, that holds a stage.</summary>
     public int RankOf(int stage) => Layout.RankOf(stage);

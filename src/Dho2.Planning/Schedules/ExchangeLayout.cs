@@ -12,7 +12,7 @@ namespace Dho2.Planning;
 /// </summary>
 internal static class ExchangeLayout
 {
-    public static EquatableArray<EquatableArray<Instruction>> Place(IReadOnlyList<Instruction>[] ranks, RankLayout layout)
+    public static EquatableArray<EquatableArray<Instruction>> Place(IReadOnlyList<Instruction>[] ranks, StageLayout layout)
     {
         Dictionary<Instruction, (long Start, long End)> times = TimesOf(ranks, layout);
         return Enumerable.Range(0, ranks.Length)
@@ -30,7 +30,7 @@ internal static class ExchangeLayout
     }
 
     private static IEnumerable<(long Time, Instruction Instruction)> Around(
-        Instruction work, RankLayout layout, Dictionary<Instruction, (long Start, long End)> times)
+        Instruction work, StageLayout layout, Dictionary<Instruction, (long Start, long End)> times)
     {
         yield return (times[work].Start, work);
         if (layout.Ranks == 1)
@@ -50,10 +50,10 @@ internal static class ExchangeLayout
         }
     }
 
-    private static Instruction? NeighbourOf(Instruction work, RankLayout layout, int step) =>
+    private static Instruction? NeighbourOf(Instruction work, StageLayout layout, int step) =>
         work.Stage + step >= 0 && work.Stage + step < layout.Stages ? work with { Stage = work.Stage + step } : null;
 
-    private static Dictionary<Instruction, (long Start, long End)> TimesOf(IReadOnlyList<Instruction>[] ranks, RankLayout layout)
+    private static Dictionary<Instruction, (long Start, long End)> TimesOf(IReadOnlyList<Instruction>[] ranks, StageLayout layout)
     {
         var times = new Dictionary<Instruction, (long Start, long End)>();
         var clocks = new long[ranks.Length];

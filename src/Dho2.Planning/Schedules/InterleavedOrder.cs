@@ -11,7 +11,7 @@ namespace Dho2.Planning;
 internal static class InterleavedOrder
 {
     /// <summary>Forwards and backwards of each rank.</summary>
-    public static IReadOnlyList<Instruction>[] Of(RankLayout layout, int microBatches)
+    public static IReadOnlyList<Instruction>[] Of(StageLayout layout, int microBatches)
     {
         // A group that is not full would let ranks overtake each other and lock up: it is filled up, and what was added is
         // left out again, which cannot hold up anything that stays.
@@ -22,12 +22,12 @@ internal static class InterleavedOrder
     }
 
     /// <summary>Forwards alone.</summary>
-    public static IReadOnlyList<Instruction>[] ForwardsOf(RankLayout layout, int microBatches) =>
+    public static IReadOnlyList<Instruction>[] ForwardsOf(StageLayout layout, int microBatches) =>
         Enumerable.Range(0, layout.Ranks)
             .Select(rank => (IReadOnlyList<Instruction>)Turns(layout, rank, microBatches, InstructionKind.Forward).ToList())
             .ToArray();
 
-    private static IEnumerable<Instruction> OfRank(RankLayout layout, int rank, int microBatches)
+    private static IEnumerable<Instruction> OfRank(StageLayout layout, int rank, int microBatches)
     {
         Instruction[] forwards = Turns(layout, rank, microBatches, InstructionKind.Forward).ToArray();
         Instruction[] backwards = Turns(layout, rank, microBatches, InstructionKind.Backward).ToArray();
@@ -46,7 +46,7 @@ internal static class InterleavedOrder
         }
     }
 
-    private static IEnumerable<Instruction> Turns(RankLayout layout, int rank, int microBatches, InstructionKind kind)
+    private static IEnumerable<Instruction> Turns(StageLayout layout, int rank, int microBatches, InstructionKind kind)
     {
         IEnumerable<int> stages = layout.StagesOf(rank);
         int[] turns = (kind == InstructionKind.Forward ? stages : stages.Reverse()).ToArray();

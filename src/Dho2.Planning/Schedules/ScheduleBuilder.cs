@@ -15,12 +15,12 @@ public static class ScheduleBuilder
     /// <param name="kind">The order of forwards and backwards.</param>
     /// <param name="stages">Stages; at least 1.</param>
     /// <param name="microBatches">Micro-batches; at least 1, also fewer than stages.</param>
-    /// <param name="stagesPerRank">Stages on a rank as <see cref="RankLayout.Of"/> takes them.</param>
+    /// <param name="stagesPerRank">Stages on a rank as <see cref="StageLayout.Of"/> takes them.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is below 1, or the schedule is not known.</exception>
     public static EquatableArray<EquatableArray<Instruction>> Build(Schedule kind, int stages, int microBatches, int stagesPerRank = 0)
     {
         Require(stages, microBatches);
-        RankLayout layout = RankLayout.Of(kind, stages, stagesPerRank);
+        StageLayout layout = StageLayout.Of(kind, stages, stagesPerRank);
         return kind switch
         {
             Schedule.GPipe => OneStagePerRank(stages, (s, list) => AddPhases(list, s, stages, microBatches, microBatches)),
@@ -36,7 +36,7 @@ public static class ScheduleBuilder
     /// <param name="layout">The stages of each rank.</param>
     /// <param name="microBatches">Micro-batches; at least 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">A number is below 1.</exception>
-    public static EquatableArray<EquatableArray<Instruction>> BuildForward(RankLayout layout, int microBatches)
+    public static EquatableArray<EquatableArray<Instruction>> BuildForward(StageLayout layout, int microBatches)
     {
         Require(layout.Stages, microBatches);
         return layout.StagesPerRank == 1

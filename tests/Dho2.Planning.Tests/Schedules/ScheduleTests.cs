@@ -6,11 +6,11 @@ namespace Dho2.Planning.Tests.Schedules;
 
 public class ScheduleTests
 {
-    private static readonly Gen<(Schedule Kind, RankLayout Layout, int MicroBatches)> AnyPipeline =
+    private static readonly Gen<(Schedule Kind, StageLayout Layout, int MicroBatches)> AnyPipeline =
         Gen.Select(Gen.Enum<Schedule>(), Gen.Int[1, 8], Gen.Int[2, 4], Gen.Int[1, 20], (kind, ranks, perRank, microBatches) =>
-            (kind, new RankLayout(ranks, kind == Schedule.Interleaved ? perRank : 1), microBatches));
+            (kind, new StageLayout(ranks, kind == Schedule.Interleaved ? perRank : 1), microBatches));
 
-    private static readonly Gen<(Schedule Kind, RankLayout Layout, int MicroBatches)> OneStagePerRank =
+    private static readonly Gen<(Schedule Kind, StageLayout Layout, int MicroBatches)> OneStagePerRank =
         AnyPipeline.Where(p => p.Kind is Schedule.GPipe or Schedule.OneForwardOneBackward);
 
     [Fact]
@@ -139,7 +139,7 @@ public class ScheduleTests
     public void AStepIsNeverShorterThanItsSlowestRank() =>
         Gen.Select(AnyPipeline, Gen.Long[1, 1000].Array[32], Gen.Long[1, 1000].Array[32]).Sample((pipeline, forward, backward) =>
         {
-            (Schedule kind, RankLayout layout, int microBatches) = pipeline;
+            (Schedule kind, StageLayout layout, int microBatches) = pipeline;
             var costs = new ScheduleCosts(forward.Take(layout.Stages).ToEquatableArray(), backward.Take(layout.Stages).ToEquatableArray());
             ScheduleSimulation run = ScheduleSimulator.Run(Build(kind, layout, microBatches), costs);
             long slowest = Enumerable.Range(0, layout.Ranks).Max(r => layout.StagesOf(r).Sum(s => microBatches * (forward[s] + backward[s])));
@@ -180,7 +180,7 @@ public class ScheduleTests
     public void LosingAnyInstructionIsNoticed() =>
         Gen.Select(AnyPipeline.Where(p => p.Layout.Ranks > 1), Gen.Int[0, int.MaxValue]).Sample((pipeline, which) =>
         {
-            (Schedule kind, RankLayout layout, int microBatches) = pipeline;
+            (Schedule kind, StageLayout layout, int microBatches) = pipeline;
             EquatableArray<EquatableArray<Instruction>> lists = Build(kind, layout, microBatches);
             int rank = which % layout.Ranks;
             int at = which / layout.Ranks % lists[rank].Count;
@@ -228,8 +228,8 @@ public class ScheduleTests
     [InlineData(Schedule.ZeroBubble, 6, 2, 6, 1)]
     public void StagesAreDealtOutRankByRank(Schedule schedule, int stages, int wanted, int ranks, int perRank)
     {
-        RankLayout layout = RankLayout.Of(schedule, stages, wanted);
-        Assert.Equal(new RankLayout(ranks, perRank), layout);
+        StageLayout layout = StageLayout.Of(schedule, stages, wanted);
+        Assert.Equal(new StageLayout(ranks, perRank), layout);
         Assert.Equal(Enumerable.Range(0, stages), Enumerable.Range(0, ranks).SelectMany(layout.StagesOf).Order());
         Assert.All(Enumerable.Range(0, stages), s => Assert.Contains(s, layout.StagesOf(layout.RankOf(s))));
     }
@@ -251,10 +251,10 @@ public class ScheduleTests
     public void NothingIsRefused(int stages, int microBatches) =>
         Assert.Throws<ArgumentOutOfRangeException>(() => ScheduleBuilder.Build(Schedule.GPipe, stages, microBatches));
 
-    private static EquatableArray<EquatableArray<Instruction>> Build(Schedule kind, RankLayout layout, int microBatches) =>
+    private static EquatableArray<EquatableArray<Instruction>> Build(Schedule kind, StageLayout layout, int microBatches) =>
         ScheduleBuilder.Build(kind, layout.Stages, microBatches, layout.StagesPerRank);
 
-    private static ScheduleSimulation Run(Schedule kind, RankLayout layout, int microBatches, long forward, long backward) =>
+    private static ScheduleSimulation Run(Schedule kind, StageLayout layout, int microBatches, long forward, long backward) =>
         ScheduleSimulator.Run(Build(kind, layout, microBatches), ScheduleCosts.Uniform(layout.Stages, forward, backward));
 
     private static EquatableArray<EquatableArray<Instruction>> BothReceiveFirst()

@@ -6,7 +6,7 @@ namespace Dho2.Planning;
 /// <summary>Which rank of a pipeline holds which stages: rank <c>r</c> of <c>R</c> holds stages <c>r, r + R, r + 2 R, ...</c></summary>
 /// <param name="Ranks">The ranks of one replica's pipeline.</param>
 /// <param name="StagesPerRank">The stages on each, 1 unless they are interleaved.</param>
-public readonly record struct RankLayout(int Ranks, int StagesPerRank)
+public readonly record struct StageLayout(int Ranks, int StagesPerRank)
 {
     /// <summary>All stages.</summary>
     public int Stages => Ranks * StagesPerRank;
@@ -17,7 +17,7 @@ public readonly record struct RankLayout(int Ranks, int StagesPerRank)
     /// <param name="schedule">The schedule; only <see cref="Schedule.Interleaved"/> has more than one stage on a rank.</param>
     /// <param name="stages">The stages; at least 1.</param>
     /// <param name="stagesPerRank">The stages wanted on each rank; 0 for the default of 2.</param>
-    public static RankLayout Of(Schedule schedule, int stages, int stagesPerRank)
+    public static StageLayout Of(Schedule schedule, int stages, int stagesPerRank)
     {
         int wanted = schedule != Schedule.Interleaved ? 1 : stagesPerRank == 0 ? Defaults.StagesPerRank : stagesPerRank;
         return wanted >= 1 && stages % wanted == 0 ? new(stages / wanted, wanted) : new(stages, 1);
