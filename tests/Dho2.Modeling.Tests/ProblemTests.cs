@@ -40,7 +40,7 @@ public sealed class ProblemTests
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|];")]
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; public Net() : base(\"net\") { if (Environment.ProcessorCount > 1) c = Linear(1, 2); }")]
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; public Net() : base(\"net\") { var n = Environment.ProcessorCount; c = Linear(1, n); }")]
-    [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; public Net() : base(\"net\") { var n = 1; n++; c = Linear(n, 4); }")]
+    [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; public Net() : base(\"net\") { var n = 1; while (n < 3) n++; c = Linear(n, 4); }")]
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; public Net() : base(\"net\") { c = Linear(1, 2); c = Linear(1, 3); }")]
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; private int size; public Net() : base(\"net\") { c = Linear(1, size); }")]
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|] = Hidden.Make();")]
