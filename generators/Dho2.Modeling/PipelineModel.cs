@@ -54,7 +54,11 @@ public sealed record PipelineClass(
     EquatableArray<string> InputTypes,
     string ResultType,
     int LossTargets,
-    MemberNames Names);
+    MemberNames Names)
+{
+    /// <summary>Whether <c>Loss</c> returns a sum and the count that divides it, in place of a mean over samples.</summary>
+    public bool IsLossCounted { get; init; }
+}
 
 /// <summary>The way a component is registered with its module.</summary>
 public enum RegistrationKind

@@ -54,7 +54,10 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
         forward?.Parameters.Select(parameter => parameter.Type.GlobalName()).ToEquatableArray() ?? default,
         forward?.ReturnType.GlobalName() ?? "",
         loss is null ? 0 : loss.Parameters.Length - results,
-        names.Pick());
+        names.Pick())
+    {
+        IsLossCounted = IsCounted(loss),
+    };
 
     private Registration Register(LayerEntry component)
     {
@@ -115,7 +118,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
         {
             reason = !candidate.IsStatic ? "'Loss' is not static"
                 : candidate.IsGenericMethod ? "'Loss' is generic"
-                : !context.Known.IsTensor(candidate.ReturnType) ? $"'Loss' returns '{candidate.ReturnType.ToDisplayString()}' and not a tensor"
+                : !context.Known.IsTensor(candidate.ReturnType) && !IsCounted(candidate) ? $"'Loss' returns '{candidate.ReturnType.ToDisplayString()}' and neither a tensor nor two, a sum and its count"
                 : candidate.Parameters.Any(p => !context.Known.IsTensor(p.Type) || p.RefKind != RefKind.None) ? "every parameter of 'Loss' must be a tensor"
                 : candidate.Parameters.Length < results ? $"'Loss' takes {candidate.Parameters.Length} tensors, but forward returns {results}"
                 : null;
@@ -134,6 +137,11 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
 
         return null;
     }
+
+    /// <summary>Whether a loss returns a sum and the count that divides it.</summary>
+    private bool IsCounted(IMethodSymbol? loss) =>
+        loss?.ReturnType is INamedTypeSymbol { IsTupleType: true, TupleElements: [var sum, var count] }
+        && context.Known.IsTensor(sum.Type) && context.Known.IsTensor(count.Type);
 
     private void ReportLayers()
     {
@@ -206,7 +214,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
             body?.Operations ?? default,
             body?.Statements ?? default,
             body?.Results ?? default,
-            lossBody is { Results.Count: 1 }
+            lossBody is { Results.Count: 1 or 2 }
                 ? new ModuleBody(loss!.Parameters.Length, default, lossBody.Operations, lossBody.Results)
                 : null);
     }
