@@ -91,6 +91,18 @@ public sealed class ProblemTests
         AssertProblem(ModelProblemKind.LossMissing, ModelSource.Net(Layers, "return b.forward(a.forward(x));", loss: loss));
 
     [Fact]
+    public void ALossMayReturnASumAndItsCount()
+    {
+        PipelineModel model = Reading.Read(ModelSource.Net(
+            Layers,
+            "return b.forward(a.forward(x));",
+            loss: "private static (Tensor Sum, Tensor Count) Loss(Tensor logits, Tensor labels) => (cross_entropy(logits, labels, reduction: Reduction.Sum), labels.ge(0).count_nonzero());"));
+        Assert.Empty(model.Problems);
+        Assert.True(model.Class.IsLossCounted);
+        Assert.Equal(ClassStatus.Sound, model.Class.Status);
+    }
+
+    [Fact]
     public void AMissingLossIsReportedAtTheClass() =>
         AssertProblem(ModelProblemKind.LossMissing, ModelSource.Net(Layers, "return b.forward(a.forward(x));", loss: "", header: "public partial class [|Net|] : Module<Tensor, Tensor>"));
 
