@@ -66,11 +66,16 @@ internal static class AdmmTable
         foreach (bool hybrid in new[] { false, true })
         {
             AdmmSettings of(ReplicaRule rule, int period, double sigma, bool balance = false) =>
-                new(rule, hybrid, replicas, period, sigma, 1, balance, 0.02, quick ? 1 : 3, quick ? 4_000 : 20_000, 0);
+                new(rule, hybrid, replicas, period, sigma, 1, balance, 0.05, quick ? 1 : 4, quick ? 4_000 : 24_000, 0);
 
             yield return of(ReplicaRule.Synchronous, 1, 0);
-            yield return of(ReplicaRule.Averaging, 16, 0);
-            yield return of(ReplicaRule.Consensus, 16, 1);
+            yield return of(ReplicaRule.Averaging, 10, 0);
+            yield return of(ReplicaRule.Consensus, 10, 0.1);
+            if (!hybrid && !quick)
+            {
+                yield return of(ReplicaRule.Consensus, 10, 0.03);
+                yield return of(ReplicaRule.Consensus, 10, 0.1, balance: true);
+            }
         }
     }
 
