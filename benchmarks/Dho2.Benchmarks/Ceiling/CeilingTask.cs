@@ -14,7 +14,7 @@ internal sealed class CeilingTask : IDisposable
     private readonly Tensor testInputs;
     private readonly Tensor testTargets;
 
-    private CeilingTask(string name, PipelineDefinition model, int batch, int steps, (Tensor, Tensor) train, (Tensor, Tensor) test)
+    public CeilingTask(string name, PipelineDefinition model, int batch, int steps, (Tensor, Tensor) train, (Tensor, Tensor) test)
     {
         Name = name;
         Model = model;
@@ -48,7 +48,7 @@ internal sealed class CeilingTask : IDisposable
 
     /// <summary>The CIFAR-10 network on the first 20,000 training and 4,000 test images.</summary>
     public static CeilingTask Cifar(string folder, bool quick) =>
-        new("cifar-cnn", CifarCnn.Pipeline, 64, quick ? 60 : 800, Cifar10.Load(folder, true, quick ? 2_000 : 20_000), Cifar10.Load(folder, false, quick ? 500 : 4_000));
+        new("cifar-cnn", CifarCnn.Pipeline, 128, quick ? 60 : 300, Cifar10.Load(folder, true, quick ? 2_000 : 20_000), Cifar10.Load(folder, false, quick ? 500 : 4_000));
 
     /// <summary>The MNIST autoencoder on the first 20,000 training and 4,000 test images.</summary>
     public static CeilingTask Autoencoder(string folder, bool quick)
@@ -60,7 +60,7 @@ internal sealed class CeilingTask : IDisposable
             return (flat, flat.alias());
         }
 
-        return new("mnist-autoencoder", MnistAutoencoder.Pipeline, 256, quick ? 60 : 2_000, Pixels(true, quick ? 2_000 : 20_000), Pixels(false, quick ? 500 : 4_000))
+        return new("mnist-autoencoder", MnistAutoencoder.Pipeline, 128, quick ? 60 : 400, Pixels(true, quick ? 2_000 : 20_000), Pixels(false, quick ? 500 : 4_000))
         {
             LargeRates = true,
         };
