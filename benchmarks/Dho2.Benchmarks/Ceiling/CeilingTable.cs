@@ -63,13 +63,22 @@ internal static class CeilingTable
             bases.Add(new BaseReport(tuned.Settings, Experiment.Centre(hybrid.Settings)));
         }
 
-        // Seed by seed, so that whenever it is interrupted the seeds so far are a whole comparison.
-        for (int seed = 1; seed <= seeds; seed++)
+        foreach (BaseReport report in bases)
         {
-            foreach (BaseReport report in bases)
+            report.Alone.AddRange(runs.GetAll(Enumerable.Range(1, seeds).Select(seed => report.Tuned with { Seed = seed })));
+        }
+
+        var groups =
+            from report in bases
+            from variation in Experiment.Variations(report.Tuned, report.Hybrid, task.Steps)
+            group (report, variation.Name, variation.Settings) by variation.Group into sorted
+            orderby sorted.Key
+            select sorted;
+        foreach (var group in groups)
+        {
+            for (int seed = 1; seed <= seeds; seed++)
             {
-                report.Alone.AddRange(runs.GetAll([report.Tuned with { Seed = seed }]));
-                foreach ((string name, RunSettings settings) in Experiment.Variations(report.Tuned, report.Hybrid, task.Steps))
+                foreach ((BaseReport report, string name, RunSettings settings) in group)
                 {
                     report.Add(name, runs.GetAll([settings with { Seed = seed }]));
                 }

@@ -12,6 +12,12 @@ namespace Dho2.Benchmarks.Ceiling;
 /// <summary>The runs of one base: tuned alone, and with curvature in every varied setting; as many seeds as were made.</summary>
 internal sealed record BaseReport(RunSettings Tuned, RunSettings Hybrid)
 {
+    private static readonly string[] Order =
+    [
+        "centre", "every 25", "every 400", "once", "k = 5", "k = 20", "curvature batch 64", "curvature batch 1024", "c_max = 1", "Gauss-Newton",
+        "alpha = 0", "base at lr x scale", "random V", "tolerance 1e-3", "base, half the steps", "centre, half the steps",
+    ];
+
     private readonly List<(string Name, List<RunResult> Runs)> varied = [];
 
     /// <summary>The base optimizer.</summary>
@@ -21,7 +27,7 @@ internal sealed record BaseReport(RunSettings Tuned, RunSettings Hybrid)
     public List<RunResult> Alone { get; } = [];
 
     /// <summary>The settings with at least one run, in the order of the experiment.</summary>
-    public IEnumerable<(string Name, List<RunResult> Runs)> Varied => varied.Where(v => v.Runs.Count > 0);
+    public IEnumerable<(string Name, List<RunResult> Runs)> Varied => varied.Where(v => v.Runs.Count > 0).OrderBy(v => Array.IndexOf(Order, v.Name));
 
     /// <summary>Adds runs of a setting.</summary>
     public void Add(string name, IEnumerable<RunResult> runs)

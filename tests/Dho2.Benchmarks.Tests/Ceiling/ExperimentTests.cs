@@ -41,7 +41,7 @@ public sealed class ExperimentTests : IDisposable
     {
         RunSettings alone = new("small", BaseKind.HeavyBall, 0.1, true, 1, null);
         RunSettings hybrid = alone with { Curvature = new CurvatureSettings() };
-        (string Name, RunSettings Settings)[] all = [.. Experiment.Variations(alone, hybrid, 1_000)];
+        (int Group, string Name, RunSettings Settings)[] all = [.. Experiment.Variations(alone, hybrid, 1_000)];
         CurvatureSettings centre = hybrid.Curvature!;
         RunSettings[] further =
         [
@@ -60,7 +60,7 @@ public sealed class ExperimentTests : IDisposable
         RunSettings alone = new("small", BaseKind.HeavyBall, 0.1, true, 1, null);
         RunSettings hybrid = alone with { LearningRate = 0.05, Curvature = new CurvatureSettings() };
 
-        foreach ((string name, RunSettings settings) in Experiment.Variations(alone, hybrid, 1_000).Where(v => v.Settings.Curvature is not null && v.Name != "centre"))
+        foreach ((_, string name, RunSettings settings) in Experiment.Variations(alone, hybrid, 1_000).Where(v => v.Settings.Curvature is not null && v.Name != "centre"))
         {
             CurvatureSettings a = settings.Curvature!;
             CurvatureSettings b = hybrid.Curvature!;
