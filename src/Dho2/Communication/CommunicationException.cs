@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 
 namespace Dho2.Communication;
 
@@ -12,4 +13,20 @@ public sealed class CommunicationException : Exception
         : base(message, inner)
     {
     }
+
+    /// <summary>The ranks of the world that were waited for in vain; none where a failure elsewhere ended the wait.</summary>
+    public IReadOnlyList<int> Awaited { get; init; } = [];
+}
+
+/// <summary>The failure of a rank in another process, as far as its words tell.</summary>
+public sealed class RemoteRankException : Exception
+{
+    /// <summary>Creates the exception.</summary>
+    /// <param name="rank">The rank in the world.</param>
+    /// <param name="message">Its message.</param>
+    public RemoteRankException(int rank, string message)
+        : base(message) => Rank = rank;
+
+    /// <summary>The rank in the world.</summary>
+    public int Rank { get; }
 }

@@ -1,4 +1,5 @@
 using System;
+using System.Threading;
 using TorchSharp;
 
 namespace Dho2.Communication;
@@ -21,6 +22,14 @@ public interface ICommunicator : IDisposable
 
     /// <summary>Bytes that this rank has sent so far: point-to-point payloads, and its share of collectives.</summary>
     long BytesSent { get; }
+
+    /// <summary>What this rank is at, for the messages of failures; shared by all groups that the rank is in.</summary>
+    RankActivity Activity => Unrecorded;
+
+    /// <summary>Cancelled when the group was aborted, by whichever rank.</summary>
+    CancellationToken Aborted => CancellationToken.None;
+
+    private static RankActivity Unrecorded { get; } = new();
 
     /// <summary>
     /// Hands a tensor to another rank. The tensor must not be changed afterwards; the caller keeps its own handle and may

@@ -34,10 +34,7 @@ internal sealed class CurvatureWork : IDisposable
         this.space = space;
         var context = new StageContext(setup.Options.Seed) { DType = setup.DType };
         IPipelineStage twin = setup.Definition.Stages[pipeline.Rank](context);
-        hessian = new PipelineHessian(twin, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss, setup.Options.Products, setup.Definition.Ties)
-        {
-            CountedLoss = setup.Definition.CountedLoss,
-        };
+        hessian = new PipelineHessian(twin, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss, setup.Options.Products, setup.Definition.Ties);
         estimators =
         [
             .. setup.EstimatedStages.Select(stage =>

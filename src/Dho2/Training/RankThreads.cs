@@ -70,8 +70,8 @@ internal sealed class RankThreads
 
         var failures = new ConcurrentQueue<Exception>();
 
-        // Not disposed: a rank that was left behind may still come to them.
-        var failed = new CancellationTokenSource();
+        // Not disposed where a rank is left behind, which may still come to them. A rank of another process can fail, too.
+        var failed = CancellationTokenSource.CreateLinkedTokenSource([.. ranks.Select(rank => rank.Aborted)]);
         var done = new CountdownEvent(ranks.Count);
         for (int i = 0; i < ranks.Count; i++)
         {
@@ -104,7 +104,12 @@ internal sealed class RankThreads
             abandoned = !done.Wait(ranks[0].Timeout);
         }
 
-        failure = failures.FirstOrDefault(e => !WasEndedByAnother(e)) ?? failures.FirstOrDefault();
+        if (!abandoned)
+        {
+            failed.Dispose();
+        }
+
+        failure = failures.FirstOrDefault(e => !WasEndedByAnother(e)) ?? failures.FirstOrDefault() ?? (abandoned ? HangingRank() : null);
         if (failure is not null)
         {
             ExceptionDispatchInfo.Throw(failure);
@@ -123,6 +128,9 @@ internal sealed class RankThreads
 
         return !abandoned;
     }
+
+    private CommunicationException HangingRank() => new(
+        $"The group was aborted, and {string.Join(", ", ranks.Select(r => $"rank {r.Rank} has gone on since{(r.Activity.Current is { } state ? $", in {state}" : "")}"))}: it hangs outside of all communication and is left behind.");
 
     private static bool WasEndedByAnother(Exception e)
     {

@@ -34,11 +34,6 @@ internal sealed class TrainingSetup
                 nameof(definition));
         }
 
-        if (options is { LearningRateSchedule: not null, FinalLearningRate: not null })
-        {
-            throw new ArgumentException("LearningRateSchedule and FinalLearningRate both set the rate: give one of them.", nameof(options));
-        }
-
         Plan = result.Plan;
         DType = ScalarTypeOf(Plan.Options.DType);
     }
@@ -77,9 +72,6 @@ internal sealed class TrainingSetup
     /// <summary>How replicas are tied together; null where gradients are reduced in every step, or where there is one replica.</summary>
     public AdmmOptions? Admm => Replicas > 1 ? Plan.Options.Admm : null;
 
-    /// <summary>Whether each replica estimates the curvature of its own samples alone.</summary>
-    public bool HasLocalCurvature => Admm is { Rule: AdmmRule.Consensus, LocalCurvature: true };
-
     /// <summary>A stage's instructions for a number of micro-batches: the plan's for a full step, others for a smaller last batch.</summary>
     public IReadOnlyList<Instruction> Instructions(int stage, int microBatches) =>
         microBatches == 0 ? []
@@ -110,6 +102,20 @@ internal sealed class TrainingSetup
         L2 = Options.L2Penalty,
         Seed = Options.Seed,
     };
+
+    /// <summary>The same run with as many replicas as a world has room for, where neither option nor world leaves the number open.</summary>
+    /// <param name="worldSize">The number of ranks that a launcher has started; null where a run may have any.</param>
+    public TrainingSetup FitTo(int? worldSize)
+    {
+        if (worldSize is not { } size || Layout.Size == size || Options.Overrides?.Replicas is not null)
+        {
+            return this;
+        }
+
+        RankLayout layout = Layout;
+        int fitting = Enumerable.Range(1, size).FirstOrDefault(r => new RankLayout(layout.Stages, r, layout.Chunks, layout.DedicatedCurvature).Size == size);
+        return fitting == 0 ? this : new TrainingSetup(Definition, Options with { Overrides = (Options.Overrides ?? new()) with { Replicas = fitting } });
+    }
 
     private static PlanOverrides OverridesFor(ModelOptions attributes, TrainingOptions options)
     {

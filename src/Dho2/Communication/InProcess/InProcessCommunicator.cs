@@ -1,11 +1,12 @@
 using System;
 using System.Linq;
+using System.Threading;
 using TorchSharp;
 
 namespace Dho2.Communication;
 
 /// <summary>One rank of an in-process group. Tensors are handed over without copying them.</summary>
-internal sealed class InProcessCommunicator(InProcessGroup group, int rank) : ICommunicator
+internal sealed class InProcessCommunicator(InProcessGroup group, int rank, RankActivity activity) : ICommunicator
 {
     private bool disposed;
 
@@ -14,6 +15,10 @@ internal sealed class InProcessCommunicator(InProcessGroup group, int rank) : IC
     public int Size => group.Size;
 
     public TimeSpan Timeout => group.Timeout;
+
+    public RankActivity Activity => activity;
+
+    public CancellationToken Aborted => group.Aborted;
 
     public long BytesSent { get; private set; }
 
@@ -142,7 +147,7 @@ internal sealed class InProcessCommunicator(InProcessGroup group, int rank) : IC
         }
 
         brought = group.Meet(rank, new(CallKind.Finish, 0, default, 0));
-        return new InProcessCommunicator(brought[members[0]].Founded!, Array.IndexOf(members, rank));
+        return new InProcessCommunicator(brought[members[0]].Founded!, Array.IndexOf(members, rank), activity);
     }
 
     public void Abort(Exception cause)

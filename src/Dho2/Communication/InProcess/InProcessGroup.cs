@@ -39,6 +39,8 @@ internal sealed class InProcessGroup
 
     public TimeSpan Timeout { get; }
 
+    public CancellationToken Aborted => failure.Raised;
+
     public void Post(int source, int destination, torch.Tensor tensor)
     {
         ThrowIfFailed(source, "send");
@@ -165,7 +167,10 @@ internal sealed class InProcessGroup
                 ? $"rank {worldRanks[peer]}"
                 : string.Join(", ", Enumerable.Range(0, Size).Where(r => Volatile.Read(ref meetings[r]) < meeting).Select(r => $"rank {worldRanks[r]}"));
             var timeout = new CommunicationException(
-                $"Rank {worldRanks[rank]} waited {seconds} s in {kind} for {missing}, which did not come within the timeout of {Timeout.TotalSeconds.ToString("0.###", CultureInfo.InvariantCulture)} s.");
+                $"Rank {worldRanks[rank]} waited {seconds} s in {kind} for {missing}, which did not come within the timeout of {Timeout.TotalSeconds.ToString("0.###", CultureInfo.InvariantCulture)} s.")
+            {
+                Awaited = peer >= 0 ? [worldRanks[peer]] : [.. Enumerable.Range(0, Size).Where(r => Volatile.Read(ref meetings[r]) < meeting).Select(r => worldRanks[r])],
+            };
             failure.Raise(timeout);
             if (failure.Cause == timeout)
             {

@@ -8,7 +8,11 @@ namespace Dho2.Communication;
 internal sealed class SharedFailure
 {
     private readonly List<InProcessGroup> groups = [];
+    private readonly CancellationTokenSource raised = new();
     private Exception? cause;
+
+    /// <summary>Cancelled with the first failure.</summary>
+    public CancellationToken Raised => raised.Token;
 
     /// <summary>The first failure, or null.</summary>
     public Exception? Cause => Volatile.Read(ref cause);
@@ -46,5 +50,7 @@ internal sealed class SharedFailure
                 group.WakeAll();
             }
         }
+
+        raised.Cancel();
     }
 }

@@ -1,0 +1,352 @@
+using System;
+using System.Collections.Concurrent;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Threading;
+using TorchSharp;
+
+namespace Dho2.Communication.Mpi;
+
+/// <summary>
+/// MPI in this process. Calls are made one at a time: under a lock where MPI lets any thread call it (from
+/// <c>MPI_THREAD_SERIALIZED</c> on), else on the one thread that started it. That thread also moves messages on while the
+/// rank computes, and listens to what other processes say about failures.
+/// </summary>
+internal sealed unsafe class MpiRuntime : IDisposable
+{
+    private const int ControlTag = 7;
+    private static readonly TimeSpan IdleTick = TimeSpan.FromMilliseconds(2);
+
+    private readonly object gate = new();
+    private readonly Thread service;
+    private readonly BlockingCollection<Action> work = new();
+    private readonly List<PendingSend> sends = [];
+    private readonly ConcurrentDictionary<int, MpiFailure> failures = new();
+    private readonly bool[] gone;
+    private readonly long[] leftAt;
+    private bool serviceOnly = true;
+    private volatile bool ended;
+    private byte* controlBuffer;
+    private IntPtr* controlRequest;
+
+    private MpiRuntime(MpiLibrary mpi)
+    {
+        Mpi = mpi;
+        service = new Thread(Serve) { IsBackground = true, Name = "Dho2 MPI" };
+        service.Start();
+        (Rank, Size, Control) = OnService(Initialise);
+        gone = new bool[Size];
+        leftAt = new long[Size];
+        OnService(() => Listen());
+    }
+
+    /// <summary>The library.</summary>
+    public MpiLibrary Mpi { get; }
+
+    /// <summary>This process's rank.</summary>
+    public int Rank { get; }
+
+    /// <summary>The number of processes.</summary>
+    public int Size { get; }
+
+    /// <summary>The thread level that MPI gave, from 0 (single) to 3 (multiple).</summary>
+    public int ThreadLevel { get; private set; }
+
+    /// <summary>The last failure, unless all ranks have begun something new since; null if there was none.</summary>
+    public MpiFailure? Broken { get; set; }
+
+    /// <summary>The rank whose failure was reported to the user; -1 before.</summary>
+    public int ReportedBy { get; private set; } = -1;
+
+    private IntPtr Control { get; }
+
+    /// <summary>Starts MPI.</summary>
+    /// <exception cref="CommunicationException">MPI could not be started.</exception>
+    public static MpiRuntime Start(MpiLibrary library) => new(library);
+
+    /// <summary>Makes calls of MPI, alone.</summary>
+    public T Call<TState, T>(TState state, Func<MpiLibrary, TState, T> call)
+    {
+        if (serviceOnly && Thread.CurrentThread != service)
+        {
+            return OnService(() => call(Mpi, state));
+        }
+
+        lock (gate)
+        {
+            return call(Mpi, state);
+        }
+    }
+
+    /// <summary>Throws if a call of MPI did not succeed.</summary>
+    public static void Check(MpiLibrary mpi, int code, string call)
+    {
+        if (code != 0)
+        {
+            throw new CommunicationException($"{call} failed: {mpi.Describe(code)}");
+        }
+    }
+
+    /// <summary>Whether a request has completed. A completed one is not tested again.</summary>
+    public static bool Test(MpiLibrary mpi, IntPtr* request, string call)
+    {
+        int flag;
+        Check(mpi, mpi.Test(request, &flag, (void*)mpi.StatusIgnore), call);
+        return flag != 0;
+    }
+
+    /// <summary>Takes care of a started send until it has completed. Called within <see cref="Call"/>.</summary>
+    /// <param name="requests">The requests, in native memory that is freed when all have completed.</param>
+    /// <param name="count">Their number.</param>
+    /// <param name="buffer">More native memory to be freed then.</param>
+    /// <param name="tensor">A tensor to be disposed then.</param>
+    public void Keep(IntPtr* requests, int count, void* buffer, torch.Tensor? tensor)
+    {
+        var send = new PendingSend(requests, count, buffer, tensor);
+        if (!send.TryComplete(Mpi))
+        {
+            sends.Add(send);
+        }
+    }
+
+    /// <summary>The failure that opened groups of this number share.</summary>
+    public MpiFailure FailureOf(int group) => failures.GetOrAdd(group, id => new MpiFailure(this, id));
+
+    /// <summary>Tells all other processes something. Does not wait, and does not fail where a process has died.</summary>
+    public void Announce(ControlKind kind, int group, string text)
+    {
+        if (ended)
+        {
+            return;
+        }
+
+        Call((Runtime: this, Kind: kind, Group: group, Text: text), static (mpi, s) =>
+        {
+            MpiRuntime runtime = s.Runtime;
+            for (int other = 0; other < runtime.Size; other++)
+            {
+                if (other == runtime.Rank || runtime.gone[other])
+                {
+                    continue;
+                }
+
+                byte* buffer = (byte*)NativeMemory.Alloc(ControlMessage.Size);
+                IntPtr* request = (IntPtr*)NativeMemory.AllocZeroed((nuint)sizeof(IntPtr));
+                new ControlMessage(s.Kind, s.Group, runtime.Rank, s.Text).Write(new Span<byte>(buffer, ControlMessage.Size));
+                if (mpi.Isend(buffer, ControlMessage.Size, mpi.Byte, other, ControlTag, runtime.Control, request) == 0)
+                {
+                    runtime.Keep(request, 1, buffer, null);
+                }
+            }
+
+            return 0;
+        });
+    }
+
+    /// <summary>Whether a process has said that it ends after a failure.</summary>
+    public bool HasGone(int rank) => Volatile.Read(ref gone[rank]);
+
+    /// <summary>Whether a process has left the world, some time ago.</summary>
+    public bool HasLeft(int rank)
+    {
+        long since = Volatile.Read(ref leftAt[rank]);
+        return since != 0 && Stopwatch.GetElapsedTime(since) > TimeSpan.FromSeconds(1);
+    }
+
+    /// <summary>Waits, for a while, until what was announced is on its way.</summary>
+    public void Flush(TimeSpan limit)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (!ended && Stopwatch.GetElapsedTime(start) < limit && Call(this, static (mpi, runtime) =>
+        {
+            runtime.MoveOn();
+            return runtime.sends.Count;
+        }) > 0)
+        {
+            Thread.Sleep(1);
+        }
+    }
+
+    /// <summary>Ends MPI, after all processes have come to an end together.</summary>
+    public void EndTogether()
+    {
+        Flush(TimeSpan.FromSeconds(5));
+        OnService(() =>
+        {
+            lock (gate)
+            {
+                ended = true;
+                int flag = 0;
+                Mpi.Cancel(controlRequest);
+                for (int turn = 0; turn < 1000 && flag == 0; turn++)
+                {
+                    _ = Mpi.Test(controlRequest, &flag, (void*)Mpi.StatusIgnore);
+                }
+
+                Check(Mpi, Mpi.Finalize(), "MPI_Finalize");
+            }
+        });
+        work.CompleteAdding();
+        service.Join();
+    }
+
+    /// <summary>Ends all processes of the job, this one included, at once.</summary>
+    public void Abort(int status)
+    {
+        Mpi.Abort(Mpi.World, status);
+        Libc.ExitNow(status);
+    }
+
+    /// <summary>Stops to listen. MPI is not ended: that would wait for the other processes.</summary>
+    public void Dispose()
+    {
+        ended = true;
+        work.CompleteAdding();
+    }
+
+    private (int Rank, int Size, IntPtr Control) Initialise()
+    {
+        int provided;
+        int wanted = Environment.GetEnvironmentVariable("DHO2_MPI_THREADS") switch
+        {
+            "funneled" => MpiLibrary.ThreadSerialized - 1,
+            "serialized" => MpiLibrary.ThreadSerialized,
+            _ => MpiLibrary.ThreadMultiple,
+        };
+        Check(Mpi, Mpi.InitThread(IntPtr.Zero, IntPtr.Zero, wanted, &provided), "MPI_Init_thread");
+        ThreadLevel = provided;
+        serviceOnly = provided < MpiLibrary.ThreadSerialized || wanted < MpiLibrary.ThreadSerialized;
+        Mpi.CommSetErrhandler(Mpi.World, Mpi.ErrorsReturn);
+        int rank, size;
+        Check(Mpi, Mpi.CommRank(Mpi.World, &rank), "MPI_Comm_rank");
+        Check(Mpi, Mpi.CommSize(Mpi.World, &size), "MPI_Comm_size");
+        IntPtr control = IntPtr.Zero;
+        Check(Mpi, Mpi.CommSplit(Mpi.World, 0, rank, &control), "MPI_Comm_split");
+        Mpi.CommSetErrhandler(control, Mpi.ErrorsReturn);
+        return (rank, size, control);
+    }
+
+    private void Listen()
+    {
+        controlBuffer = (byte*)NativeMemory.Alloc(ControlMessage.Size);
+        controlRequest = (IntPtr*)NativeMemory.AllocZeroed((nuint)sizeof(IntPtr));
+        Mpi.Irecv(controlBuffer, ControlMessage.Size, Mpi.Byte, Mpi.AnySource, ControlTag, Control, controlRequest);
+    }
+
+    private T OnService<T>(Func<T> call)
+    {
+        if (Thread.CurrentThread == service)
+        {
+            return call();
+        }
+
+        T result = default!;
+        Exception? thrown = null;
+        using var done = new ManualResetEventSlim();
+        work.Add(() =>
+        {
+            try
+            {
+                result = call();
+            }
+            catch (Exception e)
+            {
+                thrown = e;
+            }
+            finally
+            {
+                done.Set();
+            }
+        });
+        done.Wait();
+        return thrown is null ? result : throw new CommunicationException(thrown.Message, (thrown as CommunicationException)?.InnerException);
+    }
+
+    private void OnService(Action call) => OnService(() =>
+    {
+        call();
+        return 0;
+    });
+
+    private void Serve()
+    {
+        while (!work.IsCompleted)
+        {
+            if (work.TryTake(out Action? action, IdleTick))
+            {
+                action();
+            }
+
+            if (!ended && controlRequest != null)
+            {
+                lock (gate)
+                {
+                    MoveOn();
+                }
+            }
+        }
+    }
+
+    // Under the lock: completes sends and takes in what others say.
+    private void MoveOn()
+    {
+        for (int i = sends.Count - 1; i >= 0; i--)
+        {
+            if (sends[i].TryComplete(Mpi))
+            {
+                sends.RemoveAt(i);
+            }
+        }
+
+        int flag;
+        while (Mpi.Test(controlRequest, &flag, (void*)Mpi.StatusIgnore) == 0 && flag != 0)
+        {
+            ControlMessage message = ControlMessage.Read(new ReadOnlySpan<byte>(controlBuffer, ControlMessage.Size));
+            Mpi.Irecv(controlBuffer, ControlMessage.Size, Mpi.Byte, Mpi.AnySource, ControlTag, Control, controlRequest);
+            switch (message.Kind)
+            {
+                case ControlKind.Abort:
+                    FailureOf(message.Group).RaiseRemote(message.Origin, message.Text);
+                    break;
+                case ControlKind.Reported:
+                    ReportedBy = message.Origin;
+                    break;
+                case ControlKind.Gone:
+                    Volatile.Write(ref gone[message.Origin], true);
+                    break;
+                case ControlKind.Leaving:
+                    Volatile.Write(ref leftAt[message.Origin], Stopwatch.GetTimestamp());
+                    break;
+            }
+        }
+    }
+
+    /// <summary>A send under way, with what must stay until it has completed.</summary>
+    private sealed class PendingSend(IntPtr* requests, int count, void* buffer, torch.Tensor? tensor)
+    {
+        private readonly IntPtr* requests = requests;
+        private readonly void* buffer = buffer;
+        private int next;
+
+        public bool TryComplete(MpiLibrary mpi)
+        {
+            while (next < count)
+            {
+                // A process that has died takes its messages with it: that is noticed where something is awaited from it.
+                int flag;
+                if (mpi.Test(requests + next, &flag, (void*)mpi.StatusIgnore) == 0 && flag == 0)
+                {
+                    return false;
+                }
+
+                next++;
+            }
+
+            NativeMemory.Free(requests);
+            NativeMemory.Free(buffer);
+            tensor?.Dispose();
+            return true;
+        }
+    }
+}
