@@ -105,12 +105,35 @@ public sealed class CollectiveTests
     }
 
     [Fact]
+    public void LongRunsOfNumbersAndAllTypesAreReducedInRankOrder()
+    {
+        double[][] brought = [.. Enumerable.Range(0, 3).Select(rank => Values(rank, 5003))];
+        double[] expected = Reduce(brought, (a, b) => a + b);
+        Ranks.Run(3, c =>
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            double[] numbers = [.. brought[c.Rank]];
+            c.AllReduce(numbers);
+            Assert.Equal(expected, numbers);
+            foreach (torch.ScalarType type in new[] { torch.int32, torch.int64, torch.float16, torch.bfloat16, torch.float32, torch.uint8 })
+            {
+                torch.Tensor sum = torch.full(1000, c.Rank + 1, type);
+                c.AllReduce(sum);
+                Assert.True(sum.eq(torch.full(1000, 6, type)).all().ToBoolean(), type.ToString());
+                torch.Tensor most = torch.full(1000, c.Rank + 1, type);
+                c.AllReduce(most, Reduction.Max);
+                Assert.True(most.eq(torch.full(1000, 3, type)).all().ToBoolean(), type.ToString());
+            }
+        });
+    }
+
+    [Fact]
     public void ManySmallReductionsInARowDoNotMix()
     {
         Ranks.Run(4, c =>
         {
             Span<double> numbers = stackalloc double[2];
-            for (int i = 0; i < 5000; i++)
+            for (int i = 0; i < Ranks.ManyTurns; i++)
             {
                 numbers[0] = i + c.Rank;
                 numbers[1] = c.Rank * (double)i;

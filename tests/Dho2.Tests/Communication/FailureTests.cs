@@ -38,11 +38,11 @@ public sealed class FailureTests
 
             WaitingCalls[call](c);
         });
-        Assert.Same(cause, failures[0]);
+        Assert.Contains("on fire", failures[0]!.Message, StringComparison.Ordinal);
         foreach (Exception? failure in failures.Skip(1))
         {
             var freed = Assert.IsType<CommunicationException>(failure);
-            Assert.Same(cause, freed.InnerException);
+            Assert.Contains("on fire", freed.InnerException!.Message, StringComparison.Ordinal);
             Assert.Contains("on fire", freed.Message, StringComparison.Ordinal);
         }
 
@@ -75,10 +75,10 @@ public sealed class FailureTests
                     WaitingCalls[call](c);
                 }
             },
-            TimeSpan.FromMilliseconds(150));
+            Ranks.ShortTimeout);
         Assert.Null(failures[0]);
         Assert.All(failures.Skip(1), f => Assert.IsType<CommunicationException>(f));
-        Assert.Contains(failures.Skip(1), f => f!.Message.Contains("rank 0", StringComparison.Ordinal) && f.Message.Contains("0.15 s", StringComparison.Ordinal));
+        Assert.Contains(failures.Skip(1), f => f!.Message.Contains("rank 0", StringComparison.Ordinal) && f.Message.Contains(FormattableString.Invariant($"{Ranks.ShortTimeout.TotalSeconds:0.###} s"), StringComparison.Ordinal));
     }
 
     [Fact]
@@ -103,7 +103,9 @@ public sealed class FailureTests
             half.Receive(1 - half.Rank).Dispose();
         });
         Assert.Null(failures[3]);
-        Assert.All(failures.Take(3), f => Assert.Same(cause, Assert.IsType<CommunicationException>(f).InnerException));
+        Assert.All(
+            failures.Take(3),
+            f => Assert.Contains(cause.Message, Assert.IsType<CommunicationException>(f).InnerException!.Message, StringComparison.Ordinal));
     }
 
     [Fact]
@@ -119,7 +121,7 @@ public sealed class FailureTests
                     half.Receive(1).Dispose();
                 }
             },
-            TimeSpan.FromMilliseconds(150));
+            Ranks.ShortTimeout);
         Assert.Contains("Rank 2 waited", failures[2]!.Message, StringComparison.Ordinal);
         Assert.Contains("for rank 3", failures[2]!.Message, StringComparison.Ordinal);
     }

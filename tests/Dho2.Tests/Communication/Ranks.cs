@@ -10,6 +10,12 @@ namespace Dho2.Tests.Communication;
 /// <summary>Runs one body per rank, each on a thread of its own.</summary>
 internal static class Ranks
 {
+    /// <summary>A timeout that is soon over, but not before ranks that do come have come.</summary>
+    public static TimeSpan ShortTimeout { get; } = TimeSpan.FromMilliseconds(150);
+
+    /// <summary>How often something quick is repeated.</summary>
+    public static int ManyTurns => 5000;
+
     /// <summary>Runs the body on every rank and rethrows the failure that came first.</summary>
     public static void Run(int size, Action<ICommunicator> body, TimeSpan? timeout = null)
     {

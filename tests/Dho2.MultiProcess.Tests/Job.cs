@@ -1,0 +1,125 @@
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.IO;
+using System.Linq;
+using System.Threading.Tasks;
+using Dho2.Tests.Shared;
+
+namespace Dho2.MultiProcess.Tests;
+
+/// <summary>How a job of several processes ended.</summary>
+/// <param name="ExitCode">The launcher's exit status.</param>
+/// <param name="Output">What all processes and the launcher wrote.</param>
+/// <param name="Errors">What they wrote on the error stream.</param>
+/// <param name="Elapsed">How long it took.</param>
+internal sealed record JobResult(int ExitCode, string Output, string Errors, TimeSpan Elapsed)
+{
+    /// <summary>The messages with which ranks reported a failure.</summary>
+    public string[] Messages => [.. Errors.Split('\n').Where(line => line.StartsWith("dho2: ", StringComparison.Ordinal))];
+
+    public override string ToString() => $"exit status {ExitCode} after {Elapsed.TotalSeconds:F1} s\n--- output\n{Output}\n--- errors\n{Errors}";
+}
+
+/// <summary>Starts programs of this repository, alone or on several ranks, in a folder for temporary files of their own.</summary>
+internal sealed class Job : IDisposable
+{
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
+    private readonly string mark = $"dho2-job-{Guid.NewGuid():N}";
+
+    public Job()
+    {
+        // Short, because OpenMPI makes sockets below it, whose paths are limited.
+        Folder = Path.Combine(Path.GetTempPath(), mark[..17]);
+        Directory.CreateDirectory(Folder);
+        Temporary = Path.Combine(Folder, "tmp");
+        Directory.CreateDirectory(Temporary);
+    }
+
+    /// <summary>A folder of the test's own.</summary>
+    public string Folder { get; }
+
+    /// <summary>Where the processes put temporary files.</summary>
+    public string Temporary { get; }
+
+    /// <summary>Variables for the processes.</summary>
+    public Dictionary<string, string> Environment { get; } = [];
+
+    /// <summary>More options for the launcher.</summary>
+    public List<string> LauncherOptions { get; } = [];
+
+    public static string Driver { get; } = Built("tests/Dho2.MultiProcess.Driver", "Dho2.MultiProcess.Driver.dll");
+
+    public static string Mnist { get; } = Built("samples/Mnist", "Mnist.dll");
+
+    /// <summary>Starts a program on some ranks.</summary>
+    public JobResult Run(Mpi mpi, int ranks, string program, params string[] arguments) =>
+        Start(mpi.Launcher, [.. mpi.Options, .. LauncherOptions, "-n", $"{ranks}", Dotnet, program, .. arguments]);
+
+    /// <summary>Starts a program alone.</summary>
+    public JobResult Run(string program, params string[] arguments) => Start(Dotnet, [program, .. arguments]);
+
+    /// <summary>The processes of this job that still live, by their command lines.</summary>
+    public string[] Left()
+    {
+        List<string> left = [];
+        foreach (string process in Directory.EnumerateDirectories("/proc"))
+        {
+            try
+            {
+                if (int.TryParse(Path.GetFileName(process), out int id) && id != System.Environment.ProcessId
+                    && File.ReadAllText(Path.Combine(process, "environ")).Contains($"DHO2_JOB={mark}", StringComparison.Ordinal))
+                {
+                    left.Add(File.ReadAllText(Path.Combine(process, "cmdline")).Replace('\0', ' '));
+                }
+            }
+            catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+            {
+                // It has ended meanwhile.
+            }
+        }
+
+        return [.. left];
+    }
+
+    public void Dispose() => Directory.Delete(Folder, recursive: true);
+
+    private static string Dotnet => System.Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") is { Length: > 0 } host ? host : "dotnet";
+
+    private static string Built(string project, string file) =>
+        BuildMetadata.RepositoryPath($"{project}/bin/{BuildMetadata.Get("Configuration")}/net10.0/{file}");
+
+    private JobResult Start(string command, IEnumerable<string> arguments)
+    {
+        var start = new ProcessStartInfo(command, arguments)
+        {
+            WorkingDirectory = Folder,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
+
+        // OpenMPI gives its ranks a terminal, for which .NET would write control codes.
+        start.Environment["TERM"] = "dumb";
+        start.Environment["TMPDIR"] = Temporary;
+        start.Environment["OMP_NUM_THREADS"] = "1";
+        start.Environment["DOTNET_TieredCompilation"] = "1";
+        start.Environment["DHO2_JOB"] = mark;
+        foreach ((string name, string value) in Environment)
+        {
+            start.Environment[name] = value;
+        }
+
+        long begin = Stopwatch.GetTimestamp();
+        using Process process = Process.Start(start)!;
+        process.StandardInput.Close();
+        Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
+        if (!process.WaitForExit(Limit))
+        {
+            process.Kill(entireProcessTree: true);
+            throw new TimeoutException($"{command} {string.Join(' ', start.ArgumentList)} did not end within {Limit.TotalSeconds} s:\n{output.Result}\n{errors.Result}");
+        }
+
+        return new JobResult(process.ExitCode, output.Result, errors.Result, Stopwatch.GetElapsedTime(begin));
+    }
+}
