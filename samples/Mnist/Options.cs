@@ -10,7 +10,8 @@ internal sealed record Options
 {
     public const string Usage =
         "usage: Mnist [--epochs N] [--batch N] [--lr X] [--base sgd|heavy-ball|nesterov|adam] [--seed N]\n" +
-        "             [--optimizer hybrid|heavy-ball|adam] [--data FOLDER] [--help]";
+        "             [--optimizer hybrid|heavy-ball|adam] [--replicas N] [--data FOLDER] [--help]\n" +
+        "Alone, all ranks are threads of one process; mpirun -n 4 Mnist runs two stages in two replicas, each rank a process.";
 
     private static readonly Dictionary<string, BaseKind> Bases = new()
     {
@@ -34,6 +35,9 @@ internal sealed record Options
     public OptimizerKind Optimizer { get; private set; } = OptimizerKind.Hybrid;
 
     public long Seed { get; private set; } = 1;
+
+    /// <summary>Copies of the pipeline, which share each batch; null takes as many as the launcher has started processes for.</summary>
+    public int? Replicas { get; private set; }
 
     /// <summary>A folder of IDX files; null takes the ones that come with the sample.</summary>
     public string? Data { get; private set; }
@@ -66,6 +70,9 @@ internal sealed record Options
                     break;
                 case "--seed":
                     options.Seed = Whole(name, Value(), 0, int.MaxValue);
+                    break;
+                case "--replicas":
+                    options.Replicas = Whole(name, Value(), 1, 1024);
                     break;
                 case "--base":
                     options.Base = OneOf(name, Value(), Bases);

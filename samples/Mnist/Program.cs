@@ -2,6 +2,8 @@ using System;
 using System.Diagnostics;
 using System.IO;
 using Dho2;
+using Dho2.Communication;
+using Dho2.Curvature;
 using Dho2.Data;
 using Dho2.Pipelines;
 using Dho2.Planning;
@@ -30,25 +32,38 @@ internal static class Program
             return 0;
         }
 
+        World world;
         try
         {
-            Train(options);
-            return 0;
+            world = World.Join();
         }
-        catch (Exception error) when (error is IOException or InvalidDataException or ArgumentException or TrainingDivergedException or PipelineException)
+        catch (CommunicationException error)
         {
             return Refuse(error.Message);
         }
+
+        using (world)
+        {
+            try
+            {
+                Train(options, world);
+                return 0;
+            }
+            catch (Exception error) when (error is IOException or InvalidDataException or ArgumentException or InvalidOperationException
+                or TrainingDivergedException or PipelineException or CurvatureException or CommunicationException)
+            {
+                return world.Report(error);
+            }
+        }
     }
 
-    private static void Train(Options options)
+    private static void Train(Options options, World world)
     {
         Stopwatch clock = Stopwatch.StartNew();
         string folder = options.Data ?? Path.Combine(AppContext.BaseDirectory, "mnist");
         using TensorDataset train = AsDataset(Mnist.LoadTraining(folder, Mnist.Mean, Mnist.Deviation));
         using TensorDataset test = AsDataset(Mnist.LoadTest(folder, Mnist.Mean, Mnist.Deviation));
 
-        using World world = World.Join();
         using Trainer trainer = MnistNet.CreateTrainer(world, new TrainingOptions
         {
             LearningRate = options.LearningRate ?? (options.Base == BaseKind.Adam ? 1e-3 : 0.05),
@@ -57,19 +72,32 @@ internal static class Program
             Seed = options.Seed,
             Optimizer = options.Optimizer,
             GradientClip = 3,
-            Overrides = new PlanOverrides { Batch = options.Batch, Base = options.Base },
+            Overrides = new PlanOverrides { Batch = options.Batch, Base = options.Base, Replicas = options.Replicas },
         });
 
-        Display display = new(AnsiConsole.Console);
-        display.ShowPlan(trainer);
-        Evaluation result = display.Follow(trainer, () =>
+        Evaluation FitAndEvaluate()
         {
             trainer.Fit(train, test);
             return trainer.Evaluate(test);
-        });
+        }
 
+        if (!world.IsLeader)
+        {
+            // Another rank prints.
+            FitAndEvaluate();
+            return;
+        }
+
+        if (world.PreviousFailure is { } previous)
+        {
+            Console.WriteLine(previous);
+        }
+
+        Display display = new(AnsiConsole.Console);
+        display.ShowPlan(trainer);
+        Evaluation result = display.Follow(trainer, FitAndEvaluate);
         Console.WriteLine(FormattableString.Invariant(
-            $"result: test_accuracy={result.Accuracy:0.0000} test_loss={result.Loss:0.0000} seconds={clock.Elapsed.TotalSeconds:0.0} stages={trainer.Plan.Stages.Count}"));
+            $"result: test_accuracy={result.Accuracy:0.0000} test_loss={result.Loss:0.0000} seconds={clock.Elapsed.TotalSeconds:0.0} stages={trainer.Plan.Stages.Count} replicas={trainer.Plan.Options.Replicas}"));
     }
 
     private static TensorDataset AsDataset(LabelledImages images)

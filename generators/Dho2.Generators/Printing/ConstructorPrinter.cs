@@ -26,10 +26,7 @@ internal static class ConstructorPrinter
                     RegistrationKind.Buffer => "register_buffer",
                     _ => "register_module",
                 };
-                string member = component.Kind == RegistrationKind.List
-                    ? $"new global::TorchSharp.Modules.ModuleList<{component.ElementType}>([.. {Names.Escape(component.Member)}])"
-                    : Names.Escape(component.Member);
-                writer.Line($"{method}({SymbolDisplay.FormatLiteral(component.Name, quote: true)}, {member});");
+                writer.Line($"{method}({SymbolDisplay.FormatLiteral(component.Name, quote: true)}, {Names.Escape(component.Member)});");
             }
         }
     });
