@@ -58,7 +58,7 @@ public sealed class PipelineAnalyzer : DiagnosticAnalyzer
         ModelDescription model = reading.Model.Description;
         var placement = new Placement(reading, context.CancellationToken);
         PlanResult result = Planner.Plan(model, cancellation: context.CancellationToken);
-        foreach (PlanProblem problem in result.Problems)
+        foreach (PlanProblem problem in result.Problems.Where(problem => !placement.IsRepeated(problem, result.Problems)))
         {
             IReadOnlyList<SourceChange> changes = ChangeAdvice.For(problem, model, placement);
             IEnumerable<string> arguments = problem.Arguments;

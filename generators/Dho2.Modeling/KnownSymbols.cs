@@ -27,6 +27,25 @@ internal sealed class KnownSymbols(Compilation compilation)
 
     public bool IsDropout(ITypeSymbol? type) => Same(type, Dropout);
 
+    /// <summary>
+    /// The type of the elements of a list of modules: an array, <c>ModuleList</c>, <c>List</c> and the like; null for
+    /// anything else.
+    /// </summary>
+    public ITypeSymbol? ElementOf(ITypeSymbol? type) => type switch
+    {
+        IArrayTypeSymbol { Rank: 1 } array when IsModule(array.ElementType) => array.ElementType,
+        INamedTypeSymbol { Name: "ModuleList", TypeArguments.Length: 0 } list when IsTorchSharp(list) => Module,
+        INamedTypeSymbol { Name: "ModuleList" or "List" or "IList" or "IReadOnlyList" or "ImmutableArray", TypeArguments: [{ } element] }
+            when IsModule(element) || IsNamedModule(element) => element,
+        _ => null,
+    };
+
+    /// <summary>Whether TorchSharp finds a list's elements by itself, when components are registered.</summary>
+    public bool IsModuleList(ITypeSymbol? type) => type is INamedTypeSymbol { Name: "ModuleList" } && IsModule(type);
+
+    private bool IsNamedModule(ITypeSymbol type) =>
+        type is INamedTypeSymbol { IsTupleType: true, TupleElements: [{ Type.SpecialType: SpecialType.System_String }, { Type: { } module }] } && IsModule(module);
+
     /// <summary>Whether the type is a dropout whose masks the stages cannot supply.</summary>
     public static bool IsOtherDropout(ITypeSymbol? type) => type is not null && DropoutKinds.Contains(type.Name) && IsTorchSharp(type);
 

@@ -36,7 +36,7 @@ public static class ModelReader
             return null;
         }
 
-        var context = new ReadingContext(compilation, cancellation);
+        var context = new ReadingContext(compilation, cancellation, type);
         var reader = new PipelineReader(context, type, declaration);
         return new ModelReading(reader.Read(), context.Sources.Trees);
     }

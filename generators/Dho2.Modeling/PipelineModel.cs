@@ -54,7 +54,11 @@ public sealed record PipelineClass(
     EquatableArray<string> InputTypes,
     string ResultType,
     int LossTargets,
-    MemberNames Names);
+    MemberNames Names)
+{
+    /// <summary>Whether <c>Loss</c> returns a sum and the count that divides it, in place of a mean over samples.</summary>
+    public bool IsLossCounted { get; init; }
+}
 
 /// <summary>The way a component is registered with its module.</summary>
 public enum RegistrationKind
@@ -67,13 +71,17 @@ public enum RegistrationKind
 
     /// <summary>By <c>register_buffer</c>.</summary>
     Buffer,
+
+    /// <summary>By <c>register_module</c>, as a <c>ModuleList</c>: an array or another list of modules.</summary>
+    List,
 }
 
 /// <summary>One component that a generated constructor registers.</summary>
 /// <param name="Kind">The way.</param>
 /// <param name="Name">The name of its parameters' prefix.</param>
 /// <param name="Member">The member that holds it.</param>
-public sealed record Registration(RegistrationKind Kind, string Name, string Member);
+/// <param name="ElementType">For a list, the type of its elements with <c>global::</c> names.</param>
+public sealed record Registration(RegistrationKind Kind, string Name, string Member, string? ElementType = null);
 
 /// <summary>Names of generated members, chosen so that none hides a name that the user's code means otherwise.</summary>
 /// <param name="Pipeline">The property that holds the definition.</param>

@@ -54,10 +54,21 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
         forward?.Parameters.Select(parameter => parameter.Type.GlobalName()).ToEquatableArray() ?? default,
         forward?.ReturnType.GlobalName() ?? "",
         loss is null ? 0 : loss.Parameters.Length - results,
-        names.Pick());
+        names.Pick())
+    {
+        IsLossCounted = IsCounted(loss),
+    };
 
     private Registration Register(LayerEntry component)
     {
+        if (component.ElementType is { } element)
+        {
+            string name = component.RegisteredName ?? component.Member.Name;
+            return context.Known.IsModuleList(component.Type)
+                ? new Registration(RegistrationKind.Module, name, component.Member.Name)
+                : new Registration(RegistrationKind.List, name, component.Member.Name, element.GlobalName());
+        }
+
         int layer = layers.Scope.Layers.TryGetValue(component.Member, out int index) ? index : -1;
         RegistrationKind kind = layer < 0 ? RegistrationKind.Buffer
             : context.Known.IsParameter(component.Type) ? RegistrationKind.Parameter
@@ -107,7 +118,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
         {
             reason = !candidate.IsStatic ? "'Loss' is not static"
                 : candidate.IsGenericMethod ? "'Loss' is generic"
-                : !context.Known.IsTensor(candidate.ReturnType) ? $"'Loss' returns '{candidate.ReturnType.ToDisplayString()}' and not a tensor"
+                : !context.Known.IsTensor(candidate.ReturnType) && !IsCounted(candidate) ? $"'Loss' returns '{candidate.ReturnType.ToDisplayString()}' and neither a tensor nor two, a sum and its count"
                 : candidate.Parameters.Any(p => !context.Known.IsTensor(p.Type) || p.RefKind != RefKind.None) ? "every parameter of 'Loss' must be a tensor"
                 : candidate.Parameters.Length < results ? $"'Loss' takes {candidate.Parameters.Length} tensors, but forward returns {results}"
                 : null;
@@ -127,8 +138,22 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
         return null;
     }
 
+    /// <summary>Whether a loss returns a sum and the count that divides it.</summary>
+    private bool IsCounted(IMethodSymbol? loss) =>
+        loss?.ReturnType is INamedTypeSymbol { IsTupleType: true, TupleElements: [var sum, var count] }
+        && context.Known.IsTensor(sum.Type) && context.Known.IsTensor(count.Type);
+
     private void ReportLayers()
     {
+        foreach (LayerEntry component in layers.Components)
+        {
+            int count = layers.Scope.Lists.TryGetValue(component.Member, out IReadOnlyList<int>? elements) ? elements.Count : 1;
+            if (StageReader.ProblemOf(component.Member, count) is { } problem)
+            {
+                context.Report(ModelProblemKind.StagesOfList, component.Name, component.Member.Name, problem);
+            }
+        }
+
         for (int i = 0; i < layers.Layers.Count; i++)
         {
             LayerEntry layer = layers.Layers[i];
@@ -144,7 +169,8 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
                 context.Report(ModelProblemKind.LayerNotCreated, layer.Name, layer.Member.Name, obstacle);
             }
 
-            foreach (string dropout in Dropouts(description, layer))
+            // The elements of a list have the same inside.
+            foreach (string dropout in layer.Element > 0 ? [] : Dropouts(description, layer))
             {
                 context.Report(ModelProblemKind.NestedDropout, layer.Name, dropout, type.Name);
             }
@@ -188,7 +214,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
             body?.Operations ?? default,
             body?.Statements ?? default,
             body?.Results ?? default,
-            lossBody is { Results.Count: 1 }
+            lossBody is { Results.Count: 1 or 2 }
                 ? new ModuleBody(loss!.Parameters.Length, default, lossBody.Operations, lossBody.Results)
                 : null);
     }
@@ -225,19 +251,20 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
     {
         SemanticModel semantics = context.Semantics(layer.Name.SyntaxTree!);
         return new LayerSource(
-            layer.Member.Name,
+            layer.FieldName,
             context.Sources.Span(layer.Name),
             layer.Type.WithNullableAnnotation(NullableAnnotation.NotAnnotated).ToMinimalDisplayString(semantics, layer.TypePosition),
             layer.Creation is null ? null : context.Sources.Copy(layer.Creation.Syntax),
             layer.Constants,
             layer.UsesMembers,
-            context.Known.IsParameter(layer.Type));
+            context.Known.IsParameter(layer.Type),
+            layer.Element);
     }
 
     private MemberSource Repeat(ISymbol member)
     {
         ITypeSymbol memberType = member is IFieldSymbol field ? field.Type : ((IPropertySymbol)member).Type;
-        return new MemberSource(member.Name, memberType.GlobalName(), ConstantText.Write(layers.Scope.Values[member], memberType)!);
+        return new MemberSource(member.Name, memberType.AnnotatedName(), ConstantText.Write(layers.Scope.Values[member], memberType)!);
     }
 
     private EquatableArray<SourceSpan> Spans(IEnumerable<IParameterSymbol> parameters) =>

@@ -11,8 +11,9 @@ internal sealed class ReadingContext
     private readonly Dictionary<SyntaxTree, SemanticModel> semanticModels;
     private readonly Compilation compilation;
 
-    public ReadingContext(Compilation compilation, CancellationToken cancellation)
+    public ReadingContext(Compilation compilation, CancellationToken cancellation, INamedTypeSymbol? pipeline = null)
     {
+        Pipeline = pipeline;
         this.compilation = compilation;
         semanticModels = [];
         Known = new KnownSymbols(compilation);
@@ -25,6 +26,7 @@ internal sealed class ReadingContext
     private ReadingContext(ReadingContext parent)
     {
         compilation = parent.compilation;
+        Pipeline = parent.Pipeline;
         semanticModels = parent.semanticModels;
         Known = parent.Known;
         Sources = parent.Sources;
@@ -53,6 +55,15 @@ internal sealed class ReadingContext
 
     /// <summary>Whether positions are recorded and problems reported.</summary>
     public bool IsSliced => Problems is not null;
+
+    /// <summary>The pipeline class.</summary>
+    public INamedTypeSymbol? Pipeline { get; }
+
+    /// <summary>The depth of calls of the user's methods that are being read.</summary>
+    public int CallDepth { get; set; }
+
+    /// <summary>Rounds of loops that were run or unrolled so far: half-typed loops may never end.</summary>
+    public int Steps { get; set; }
 
     /// <summary>The context for the inside of a user's module class.</summary>
     public ReadingContext ForModule() => new(this);

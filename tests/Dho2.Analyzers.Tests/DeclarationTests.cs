@@ -113,9 +113,9 @@ public class DeclarationTests
                 [Stage(1)] private readonly Linear second = Linear(8, 4);
                 """,
         members: """
-                 public Net(bool wide = false) : base(nameof(Net))
+                 public Net() : base(nameof(Net))
                  {
-                     if (wide)
+                     if (System.Environment.ProcessorCount > 8)
                      {
                          first = Linear(8, 8);
                      }
@@ -127,6 +127,19 @@ public class DeclarationTests
                      RegisterComponents();
                  }
                  """));
+
+    [Theory]
+    [InlineData("[Stage(0), Stage(1, From = 2)] private readonly ModuleList<Linear> {|DHO1203:first|} = ModuleList(Linear(8, 8), Linear(8, 8));")]
+    [InlineData("[Stage(0), Stage(1, From = -1)] private readonly ModuleList<Linear> {|DHO1203:first|} = ModuleList(Linear(8, 8), Linear(8, 8));")]
+    [InlineData("[Stage(0), Stage(1, From = 1)] private readonly ModuleList<Linear> first = ModuleList(Linear(8, 8), Linear(8, 8));")]
+    public Task Stages_of_a_list(string list) => VerifyAsync(Net(
+        layers: list + "[Stage(1)] private readonly Linear second = Linear(8, 4);",
+        forward: "public override Tensor forward(Tensor x) { foreach (var layer in first) { x = layer.forward(x); } return second.forward(x); }"));
+
+    [Fact]
+    public Task A_list_whose_elements_have_no_stage_is_reported_once() => VerifyAsync(Net(
+        layers: "private readonly ModuleList<Linear> {|DHO1101:first|} = ModuleList(Linear(8, 8), Linear(8, 8)); [Stage(0)] private readonly Linear second = Linear(8, 4);",
+        forward: "public override Tensor forward(Tensor x) { foreach (var layer in first) { x = layer.forward(x); } return second.forward(x); }"));
 
     [Fact]
     public Task A_layer_that_the_constructor_assigns() => VerifyAsync(Net(

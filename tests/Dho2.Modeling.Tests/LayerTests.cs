@@ -13,14 +13,19 @@ public sealed class LayerTests
     [InlineData("MaxPool2d((2, 3))", "MaxPool2d", "l: nn.MaxPool2d(kernel_size=[2, 3], stride=null, padding=null, dilation=null, ceil_mode=false)")]
     [InlineData("LayerNorm([4, Width])", "LayerNorm", "l: nn.LayerNorm(normalized_shape=[4, 16], eps=0.0, elementwise_affine=true, bias=true, device=null, dtype=null)")]
     [InlineData("Linear(8, Environment.ProcessorCount, dtype: float64)", "Linear", "l: nn.Linear(inputSize=8, outputSize=?, hasBias=true, device=null, dtype='Float64')")]
-    [InlineData("Make()", "Linear", "l: unknown()")]
+    [InlineData("Make()", "Linear", "l: nn.Linear(inputSize=8, outputSize=8, hasBias=true, device=null, dtype=null)")]
+    [InlineData("Other.Make()", "Linear", "l: nn.Linear(inputSize=8, outputSize=8, hasBias=true, device=null, dtype=null)")]
+    [InlineData("Cached()", "Linear", "l: unknown()")]
     public void ArgumentsAreFoldedAndDefaultsFilledIn(string initialiser, string type, string expected)
     {
-        PipelineModel model = Read($"""
+        PipelineModel model = Read($$"""
             private const int Width = 16;
             private static readonly double Rate = 1.0 / 4;
             private static Linear Make() => Linear(8, 8);
-            [Stage(0)] private readonly {type} l = {initialiser};
+            private static readonly Linear cache = Linear(8, 8);
+            private static Linear Cached() => cache;
+            private static class Other { public static Linear Make() { int width = 4; width *= 2; return Linear(width, width); } }
+            [Stage(0)] private readonly {{type}} l = {{initialiser}};
             """);
         Assert.Equal(expected, Short.Layer(model.Description.Layers[0]));
     }

@@ -40,7 +40,7 @@ public sealed class ProblemTests
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|];")]
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; public Net() : base(\"net\") { if (Environment.ProcessorCount > 1) c = Linear(1, 2); }")]
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; public Net() : base(\"net\") { var n = Environment.ProcessorCount; c = Linear(1, n); }")]
-    [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; public Net() : base(\"net\") { var n = 1; n++; c = Linear(n, 4); }")]
+    [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; public Net() : base(\"net\") { var n = 1; while (n < 3) n++; c = Linear(n, 4); }")]
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; public Net() : base(\"net\") { c = Linear(1, 2); c = Linear(1, 3); }")]
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|]; private int size; public Net() : base(\"net\") { c = Linear(1, size); }")]
     [InlineData(ModelProblemKind.LayerNotCreated, "[Stage(0)] private readonly Linear [|c|] = Hidden.Make();")]
@@ -89,6 +89,18 @@ public sealed class ProblemTests
     [InlineData("private static Tensor [|Loss|](Tensor logits, int label) => logits;")]
     public void ALossThatCannotBeCalledIsReportedAtItsName(string loss) =>
         AssertProblem(ModelProblemKind.LossMissing, ModelSource.Net(Layers, "return b.forward(a.forward(x));", loss: loss));
+
+    [Fact]
+    public void ALossMayReturnASumAndItsCount()
+    {
+        PipelineModel model = Reading.Read(ModelSource.Net(
+            Layers,
+            "return b.forward(a.forward(x));",
+            loss: "private static (Tensor Sum, Tensor Count) Loss(Tensor logits, Tensor labels) => (cross_entropy(logits, labels, reduction: Reduction.Sum), labels.ge(0).count_nonzero());"));
+        Assert.Empty(model.Problems);
+        Assert.True(model.Class.IsLossCounted);
+        Assert.Equal(ClassStatus.Sound, model.Class.Status);
+    }
 
     [Fact]
     public void AMissingLossIsReportedAtTheClass() =>

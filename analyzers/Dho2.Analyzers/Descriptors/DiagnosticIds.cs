@@ -2,7 +2,7 @@ namespace Dho2.Analyzers;
 
 /// <summary>
 /// The identifiers of all diagnostics. An identifier is never given to another diagnostic. 10xx: declarations;
-/// 11xx: the partition; 12xx: shapes; 13xx: schedule and batch; 14xx: memory and balance; 15xx: curvature; 16xx: ADMM;
+/// 11xx: the partition; 12xx: shapes and models; 13xx: schedule and batch; 14xx: memory and balance; 15xx: curvature; 16xx: ADMM;
 /// 19xx: faults of this library.
 /// </summary>
 public static class DiagnosticIds
@@ -69,6 +69,9 @@ public static class DiagnosticIds
 
     /// <summary>An operation or layer gets an argument or an element type that it refuses.</summary>
     public const string ArgumentRefused = "DHO1202";
+
+    /// <summary>The stages of a list of layers do not fit it.</summary>
+    public const string StagesOfList = "DHO1203";
 
     /// <summary>There are fewer micro-batches than stages.</summary>
     public const string FewerMicroBatchesThanStages = "DHO1301";

@@ -17,7 +17,7 @@ internal static class ProblemDescriptors
         NoLayers,
         LayerWithoutStage, StageGap, StageOutOfRange, LaterStageFeedsEarlier, StatementNotSliced, StatementOverSeveralStages,
         ValueCannotCross, InstanceMember, PartitionDependentRandomness, NestedDropout,
-        ShapeMismatch, ArgumentRefused,
+        ShapeMismatch, ArgumentRefused, StagesOfList,
         FewerMicroBatchesThanStages, FewerSamplesThanMicroBatches, RelaxationHigh,
         StageDoesNotFit, StageNearlyFull, PlanSummary, CurvatureBlockDiagonal, RankAboveParameters, DescriptionInconsistent,
     ];
@@ -36,6 +36,7 @@ internal static class ProblemDescriptors
         ModelProblemKind.InstanceMember => InstanceMember,
         ModelProblemKind.PartitionDependentRandomness => PartitionDependentRandomness,
         ModelProblemKind.NestedDropout => NestedDropout,
+        ModelProblemKind.StagesOfList => StagesOfList,
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "A problem of modeling without a diagnostic."),
     };
 

@@ -23,6 +23,12 @@ internal sealed class Placement(ModelReading reading, CancellationToken cancella
             ? Option(option)
             : At(problem.Site);
 
+    /// <summary>Whether a problem of an element of a list is one of the list's first element too: one place says it once.</summary>
+    public bool IsRepeated(PlanProblem problem, EquatableArray<PlanProblem> all) =>
+        problem.Site.Kind == SiteKind.Layer && source.Layers[problem.Site.Index].Element > 0
+        && all.TakeWhile(other => !ReferenceEquals(other, problem)).Any(other =>
+            other.Kind == problem.Kind && other.Site.Kind == SiteKind.Layer && source.Layers[other.Site.Index].Declaration == source.Layers[problem.Site.Index].Declaration);
+
     /// <summary>The name of the member that holds a layer.</summary>
     public Location Layer(int index) => reading.LocationOf(source.Layers[index].Declaration);
 

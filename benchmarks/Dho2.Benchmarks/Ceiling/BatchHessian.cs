@@ -1,6 +1,5 @@
 using System;
 using System.Collections.Generic;
-using System.Diagnostics;
 using System.Linq;
 using Dho2.Curvature;
 using Dho2.Pipelines;
@@ -24,7 +23,6 @@ internal sealed class BatchHessian : IHessianOperator, IDisposable
     private readonly Tensor? outputLeaf;
     private readonly Tensor? outputGradient;
     private readonly Tensor? cotangent;
-    private readonly List<double> seconds = [];
 
     /// <param name="model">The model, on one stage.</param>
     /// <param name="parameters">The parameters at which the matrix is taken; copied.</param>
@@ -41,14 +39,6 @@ internal sealed class BatchHessian : IHessianOperator, IDisposable
             leaves.Values.copy_(parameters.Values).Dispose();
         }
 
-        // Once without second derivatives, to know what a gradient of this batch costs.
-        long start = Stopwatch.GetTimestamp();
-        using (NewDisposeScope())
-        {
-            model.Loss(twin.Forward([inputs]), [targets]).backward();
-        }
-
-        GradientSeconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
         graph = NewDisposeScope();
         Tensor[] weights = [.. leaves.Parameters];
         if (gaussNewton)
@@ -68,16 +58,9 @@ internal sealed class BatchHessian : IHessianOperator, IDisposable
     /// <inheritdoc/>
     public long LocalSize => leaves.Count;
 
-    /// <summary>Time of one gradient of the batch.</summary>
-    public double GradientSeconds { get; }
-
-    /// <summary>The median time of a product so far.</summary>
-    public double MedianProductSeconds => seconds.Count == 0 ? 0 : seconds.Order().ElementAt(seconds.Count / 2);
-
     /// <inheritdoc/>
     public void Multiply(Tensor direction, Tensor product)
     {
-        long start = Stopwatch.GetTimestamp();
         using DisposeScope scope = NewDisposeScope();
         leaves.Gradients.zero_();
         Tensor[] weights = [.. leaves.Parameters];
@@ -96,7 +79,6 @@ internal sealed class BatchHessian : IHessianOperator, IDisposable
         }
 
         product.copy_(leaves.Gradients);
-        seconds.Add(Stopwatch.GetElapsedTime(start).TotalSeconds);
     }
 
     public void Dispose()

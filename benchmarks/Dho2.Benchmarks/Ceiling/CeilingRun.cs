@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Diagnostics;
+using System.Globalization;
 using System.Linq;
 using Dho2;
 using Dho2.Curvature;
@@ -14,8 +15,9 @@ namespace Dho2.Benchmarks.Ceiling;
 /// <summary>Makes one run: a model on one stage, trained for the task's budget, its loss followed on fixed samples.</summary>
 internal sealed class CeilingRun : IDisposable
 {
-    private const int Measurements = 40;
+    private const int Measurements = 25;
     private const int EvaluationSamples = 1_000;
+    private const int MaxProducts = 200;
     private const int Chunk = 250;
     private const double GradientClip = 3;
 
@@ -30,15 +32,17 @@ internal sealed class CeilingRun : IDisposable
     private readonly Generator curvatureSampler;
     private readonly List<int> products = [];
     private readonly List<double> scales = [];
-    private readonly List<double> productSeconds = [];
-    private readonly List<double> curvatureGradientSeconds = [];
-    private readonly List<double> gradientSeconds = [];
-    private readonly List<double> updateSeconds = [];
+    private readonly List<double> largest = [];
+    private readonly List<double> smallest = [];
+    private readonly int steps;
+    private Subspace? known;
+    private int unconverged;
 
     public CeilingRun(CeilingTask task, RunSettings settings)
     {
         this.task = task;
         this.settings = settings;
+        steps = (int)Math.Round(settings.Budget * task.Steps);
         stage = task.Model.Stages[0](new StageContext(settings.Seed));
         parameters = new FlatParameters(stage.Layers, ScalarType.Float32, CPU);
         ParameterSegment[] segments = [.. parameters.Segments.Select(s => new ParameterSegment(s.Name, s.Offset, s.Length))];
@@ -51,6 +55,8 @@ internal sealed class CeilingRun : IDisposable
             Alpha = curvature?.Alpha ?? 0,
             MaxScale = curvature?.MaxScale,
             MaxGradientNorm = GradientClip,
+            Floor = curvature?.Floor ?? 1e-4,
+            Momentum = curvature?.Momentum ?? NewtonMomentum.LikeBase,
             RandomDirections = curvature?.Kind == SubspaceKind.Random,
             Seed = settings.Seed,
         });
@@ -60,8 +66,8 @@ internal sealed class CeilingRun : IDisposable
             {
                 Largest = curvature.Rank,
                 Smallest = 0,
-                Tolerance = 1e-5,
-                MaxOrder = (int)Math.Min(400, parameters.Count),
+                Tolerance = curvature.Tolerance,
+                MaxOrder = (int)Math.Min(MaxProducts, parameters.Count),
                 Seed = settings.Seed,
             });
         }
@@ -74,23 +80,24 @@ internal sealed class CeilingRun : IDisposable
     public RunResult Run()
     {
         Stopwatch clock = Stopwatch.StartNew();
+        TimeSpan processor = ProcessorTime();
         int every = Math.Max(1, task.Steps / Measurements);
-        List<int> steps = [];
+        List<int> measured = [];
         List<double> losses = [];
         double raise = 1;
-        for (int step = 0; step <= task.Steps; step++)
+        for (int step = 0; step <= steps; step++)
         {
-            if (step % every == 0 || step == task.Steps)
+            if (step % every == 0 || step == steps)
             {
-                steps.Add(step);
-                losses.Add(Loss());
+                measured.Add(step);
+                losses.Add(Digits(Loss()));
                 if (!double.IsFinite(losses[^1]))
                 {
                     break;
                 }
             }
 
-            if (step == task.Steps)
+            if (step == steps)
             {
                 break;
             }
@@ -100,20 +107,21 @@ internal sealed class CeilingRun : IDisposable
                 raise = Refresh();
             }
 
-            double share = settings.Cosine ? 0.5 * (1 + Math.Cos(Math.PI * step / task.Steps)) : 1;
+            double share = settings.Cosine ? 0.5 * (1 + Math.Cos(Math.PI * step / steps)) : 1;
             optimizer.LearningRate = settings.LearningRate * share * raise;
             Step();
         }
 
         (double testLoss, double? accuracy) = Test();
         return new RunResult(
-            settings, [.. steps], [.. losses], testLoss, accuracy, [.. products], [.. scales],
-            Median(gradientSeconds), Median(updateSeconds), Median(productSeconds), Median(curvatureGradientSeconds), clock.Elapsed.TotalSeconds);
+            settings, [.. measured], [.. losses], Digits(testLoss), accuracy, [.. products], unconverged, [.. scales], [.. largest], [.. smallest],
+            Math.Round(clock.Elapsed.TotalSeconds, 1), Math.Round((ProcessorTime() - processor).TotalSeconds, 1));
     }
 
     public void Dispose()
     {
         estimator?.Dispose();
+        known?.Dispose();
         optimizer.Dispose();
         parameters.Dispose();
         stage.Dispose();
@@ -130,14 +138,10 @@ internal sealed class CeilingRun : IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         (Tensor inputs, Tensor targets) = task.Take(randint(0, task.Samples, [task.Batch], ScalarType.Int64, generator: sampler));
-        long start = Stopwatch.GetTimestamp();
         parameters.Gradients.zero_();
         task.Model.Loss(stage.Forward([inputs]), [targets]).backward();
-        long between = Stopwatch.GetTimestamp();
         optimizer.ClipGradient(parameters.Gradients);
         optimizer.Step(parameters.Values, parameters.Gradients);
-        gradientSeconds.Add(Stopwatch.GetElapsedTime(start, between).TotalSeconds);
-        updateSeconds.Add(Stopwatch.GetElapsedTime(between).TotalSeconds);
     }
 
     // Puts new curvature into force; returns the factor by which the base's rate is to be raised by hand.
@@ -147,21 +151,36 @@ internal sealed class CeilingRun : IDisposable
         using DisposeScope scope = NewDisposeScope();
         (Tensor inputs, Tensor targets) = task.Take(randperm(task.Samples, generator: curvatureSampler).narrow(0, 0, curvature.Batch));
         using BatchHessian hessian = new(task.Model, parameters, settings.Seed, inputs, targets, curvature.Kind == SubspaceKind.GaussNewton);
-        CurvatureEstimate estimate = estimator!.Run(hessian, optimizer.Subspace);
+        CurvatureEstimate estimate = estimator!.Run(hessian, known ?? optimizer.Subspace);
+        IReadOnlyList<double> values = estimate.Eigenvalues;
         products.Add(estimate.Products);
-        productSeconds.Add(hessian.MedianProductSeconds);
-        curvatureGradientSeconds.Add(hessian.GradientSeconds);
-        if (curvature.Kind != SubspaceKind.ScaleOnly)
+        unconverged += estimate.Outcome is EstimateOutcome.Certified or EstimateOutcome.Converged ? 0 : 1;
+        if (values.Count == 0)
         {
-            optimizer.Refresh(estimate);
-            scales.Add(optimizer.Scale);
+            // The first estimate met a number that is none: the run has diverged, or is about to show it.
             return 1;
         }
 
-        IReadOnlyList<double> values = estimate.Eigenvalues;
-        double scale = Math.Clamp(Math.Abs(values[^1]) / Math.Abs(values[0]), 1, curvature.MaxScale);
+        largest.Add(Digits(values[^1]));
+        smallest.Add(Digits(values[0]));
+        if (curvature.Kind is SubspaceKind.Random or SubspaceKind.ScaleOnly && estimate.Subspace is { } pairs)
+        {
+            // The next estimate starts from the true pairs, which the optimizer is not given.
+            known?.Dispose();
+            known = pairs.To(ScalarType.Float32);
+        }
+
+        if (curvature.Kind != SubspaceKind.ScaleOnly)
+        {
+            optimizer.Refresh(estimate);
+            scales.Add(Digits(optimizer.Scale));
+            return 1;
+        }
+
         estimate.Subspace?.Dispose();
-        scales.Add(scale);
+        double floor = curvature.Floor * values.Max(Math.Abs);
+        double scale = Math.Clamp(Math.Max(Math.Abs(values[^1]), floor) / Math.Max(Math.Abs(values[0]), floor), 1, curvature.MaxScale);
+        scales.Add(Digits(scale));
         return scale;
     }
 
@@ -199,14 +218,8 @@ internal sealed class CeilingRun : IDisposable
         return (loss / count, task.HasAccuracy ? hits / count : null);
     }
 
-    private static double Median(List<double> values)
-    {
-        if (values.Count == 0)
-        {
-            return 0;
-        }
+    private static TimeSpan ProcessorTime() => Process.GetCurrentProcess().TotalProcessorTime;
 
-        double[] sorted = [.. values.Order()];
-        return sorted[sorted.Length / 2];
-    }
+    // Six digits are more than the seeds agree on, and keep the stored runs short.
+    private static double Digits(double value) => double.Parse(value.ToString("g6", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 }

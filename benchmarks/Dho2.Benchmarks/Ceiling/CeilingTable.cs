@@ -13,6 +13,8 @@ namespace Dho2.Benchmarks.Ceiling;
 /// </summary>
 internal static class CeilingTable
 {
+    private static readonly BaseKind[] Kinds = [BaseKind.HeavyBall, BaseKind.Adam];
+
     public static int Run(CeilingOptions options)
     {
         torch.set_num_threads(options.Threads);
@@ -25,8 +27,22 @@ internal static class CeilingTable
                 "mnist-autoencoder" => CeilingTask.Autoencoder(options.MnistFolder, options.Quick),
                 _ => throw new ArgumentException($"There is no task '{name}'; there are cifar-cnn and mnist-autoencoder."),
             };
-            TaskReport report = Measure(task, store, options);
+            if (options.Costs || options.Quick)
+            {
+                store.Write(MeasuredCosts.NameFor(task.Name), CeilingCosts.Measure(task, options.Quick ? 3 : 30));
+            }
+
+            if (options.Costs)
+            {
+                continue;
+            }
+
+            BaseReport[] bases = Measure(task, new RunMaker(task, store, options.StoredOnly), options.Seeds);
+            RunResult[] all = store.All(task.Name);
+            TaskReport report = new(task.Name, task.Batch, task.Steps, bases, store.Read<MeasuredCosts>(MeasuredCosts.NameFor(task.Name)));
             report.Write(Console.Out);
+            Console.Out.WriteLine(FormattableString.Invariant(
+                $"\n{all.Length} runs, {all.Sum(run => run.Seconds) / 3600:0.00} hours, {all.Sum(run => run.ProcessorSeconds) / 3600:0.00} of them processor time."));
             if (options.Report is { } folder)
             {
                 report.Save(folder);
@@ -36,46 +52,61 @@ internal static class CeilingTable
         return 0;
     }
 
-    private static TaskReport Measure(CeilingTask task, RunStore store, CeilingOptions options)
+    private static BaseReport[] Measure(CeilingTask task, RunMaker runs, int seeds)
     {
-        RunResult Get(RunSettings settings)
+        List<BaseReport> bases = [];
+        foreach (BaseKind kind in Kinds)
         {
-            if (store.Find(settings) is { } stored)
+            RunResult coarse = Experiment.Best(runs.GetAll(Experiment.CoarseTrials(task, kind)));
+            RunResult tuned = Experiment.Best([coarse, .. runs.GetAll(Experiment.FineTrials(coarse.Settings))]);
+            RunResult hybrid = Experiment.Best(runs.GetAll(Experiment.HybridTrials(tuned.Settings)));
+            bases.Add(new BaseReport(tuned.Settings, Experiment.Centre(hybrid.Settings)));
+        }
+
+        foreach (BaseReport report in bases)
+        {
+            report.Alone.AddRange(runs.GetAll(Enumerable.Range(1, seeds).Select(seed => report.Tuned with { Seed = seed })));
+        }
+
+        var groups =
+            from report in bases
+            from variation in Experiment.Variations(report.Tuned, report.Hybrid, task.Steps)
+            group (report, variation.Name, variation.Settings) by variation.Group into sorted
+            orderby sorted.Key
+            select sorted;
+        foreach (var group in groups)
+        {
+            for (int seed = 1; seed <= seeds; seed++)
             {
-                return stored;
+                foreach ((BaseReport report, string name, RunSettings settings) in group)
+                {
+                    report.Add(name, runs.GetAll([settings with { Seed = seed }]));
+                }
+            }
+        }
+
+        return [.. bases];
+    }
+
+    /// <summary>Takes runs from the store, and makes those that are missing unless told not to.</summary>
+    private sealed class RunMaker(CeilingTask task, RunStore store, bool storedOnly)
+    {
+        public IReadOnlyList<RunResult> GetAll(IEnumerable<RunSettings> settings) => [.. settings.Select(Get).OfType<RunResult>()];
+
+        private RunResult? Get(RunSettings settings)
+        {
+            if (store.Find(settings) is { } stored || storedOnly)
+            {
+                return store.Find(settings);
             }
 
             using CeilingRun run = new(task, settings);
             RunResult result = run.Run();
             store.Add(result);
             Console.Error.WriteLine(FormattableString.Invariant(
-                $"{DateTime.Now:HH:mm:ss} {settings.Key}: loss {result.BestWithin(1):0.0000} in {result.Seconds:0} s, {result.Products.Sum()} products"));
+                $"{DateTime.Now:HH:mm:ss} {settings.Key}: loss {result.BestWithin(1):0.0000} in {result.ProcessorSeconds:0} of {result.Seconds:0} s, {result.Products.Sum()} products"));
             return result;
         }
-
-        List<BaseReport> bases = [];
-        foreach (BaseKind kind in new[] { BaseKind.HeavyBall, BaseKind.Adam })
-        {
-            RunResult tuned = Experiment.Best(Experiment.BaseTrials(task, kind).Select(Get).ToArray());
-            int[] seeds = [.. Enumerable.Range(1, options.Seeds)];
-            RunResult[] alone = [.. seeds.Select(seed => Get(tuned.Settings with { Seed = seed }))];
-            RunResult hybrid = Experiment.Best(Experiment.HybridTrials(tuned.Settings).Select(Get).ToArray());
-            List<(string, RunResult[])> varied = [];
-            foreach ((string name, RunSettings settings) in Experiment.Variations(hybrid.Settings))
-            {
-                // Adam serves as a second opinion at the centre and on how the gain falls with staleness.
-                if (kind == BaseKind.Adam && name is not ("centre" or "every 25" or "once"))
-                {
-                    continue;
-                }
-
-                varied.Add((name, [.. seeds.Select(seed => Get(settings with { Seed = seed }))]));
-            }
-
-            bases.Add(new BaseReport(kind, tuned.Settings, hybrid.Settings, alone, varied));
-        }
-
-        return new TaskReport(task.Name, task.Batch, task.Steps, bases);
     }
 }
 
@@ -88,5 +119,7 @@ internal static class CeilingTable
 /// <param name="Seeds">Measured seeds.</param>
 /// <param name="Threads">Threads of one process.</param>
 /// <param name="Quick">Whether everything is cut down to end within a minute.</param>
+/// <param name="StoredOnly">Whether only what is stored is reported, without further runs.</param>
+/// <param name="Costs">Whether the times behind kappa are measured, and nothing else.</param>
 internal sealed record CeilingOptions(
-    IReadOnlyList<string> Tasks, string Results, string? Report, string CifarFolder, string MnistFolder, int Seeds, int Threads, bool Quick);
+    IReadOnlyList<string> Tasks, string Results, string? Report, string CifarFolder, string MnistFolder, int Seeds, int Threads, bool Quick, bool StoredOnly, bool Costs);

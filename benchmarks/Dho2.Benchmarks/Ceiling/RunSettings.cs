@@ -1,6 +1,8 @@
-using System;
 using System.Globalization;
+using System.Text;
+using System.Text.Json.Serialization;
 using Dho2;
+using Dho2.Optimizers;
 
 namespace Dho2.Benchmarks.Ceiling;
 
@@ -13,14 +15,20 @@ namespace Dho2.Benchmarks.Ceiling;
 /// <param name="Curvature">The curvature; null for the base alone.</param>
 internal sealed record RunSettings(string Task, BaseKind Base, double LearningRate, bool Cosine, int Seed, CurvatureSettings? Curvature)
 {
+    /// <summary>The run's steps as a share of the task's budget; a cosine reaches 0 at its end.</summary>
+    public double Budget { get; init; } = 1;
+
     /// <summary>A file name that tells the settings.</summary>
+    [JsonIgnore]
     public string Key => string.Create(CultureInfo.InvariantCulture,
-        $"{Task}.{Base}.lr{LearningRate:g6}.{(Cosine ? "cosine" : "constant")}.{Curvature?.Key ?? "alone"}.seed{Seed}");
+        $"{Task}.{Base}.lr{LearningRate:g4}.{(Cosine ? "cosine" : "constant")}{(Budget == 1 ? "" : $".steps{Budget:g3}")}.{Curvature?.Key ?? "alone"}.seed{Seed}");
 }
 
 /// <summary>The factors that the experiment varies.</summary>
 internal sealed record CurvatureSettings
 {
+    private static readonly CurvatureSettings Usual = new();
+
     /// <summary>Steps between refreshes; <see cref="int.MaxValue"/> refreshes once only.</summary>
     public int Every { get; init; } = 100;
 
@@ -39,11 +47,49 @@ internal sealed record CurvatureSettings
     /// <summary>What the subspace is.</summary>
     public SubspaceKind Kind { get; init; } = SubspaceKind.Hessian;
 
-    /// <summary>The step before which the first refresh is made.</summary>
+    /// <summary>The step before which the first refresh is made; the same for all intervals, so that they alone differ.</summary>
     public int Warmup { get; init; } = 25;
 
-    public string Key => string.Create(CultureInfo.InvariantCulture,
-        $"{Kind}.every{(Every == int.MaxValue ? "once" : Every)}.k{Rank}.b{Batch}.c{MaxScale:g3}.a{Alpha:g3}");
+    /// <summary>The residual at which eigenpairs count as converged, relative.</summary>
+    public double Tolerance { get; init; } = 1e-5;
+
+    /// <summary>Eigenvalues count as at least this share of the largest.</summary>
+    public double Floor { get; init; } = 1e-4;
+
+    /// <summary>How the Newton part's direction is accumulated.</summary>
+    public NewtonMomentum Momentum { get; init; } = NewtonMomentum.LikeBase;
+
+    /// <summary>The settings as part of a file name; what is hardly ever varied appears only where it is.</summary>
+    [JsonIgnore]
+    public string Key
+    {
+        get
+        {
+            StringBuilder key = new();
+            key.Append(CultureInfo.InvariantCulture, $"{Kind}.every{(Every == int.MaxValue ? "once" : Every)}.k{Rank}.b{Batch}.c{MaxScale:g3}.a{Alpha:g3}");
+            if (Tolerance != Usual.Tolerance)
+            {
+                key.Append(CultureInfo.InvariantCulture, $".tol{Tolerance:g3}");
+            }
+
+            if (Warmup != Usual.Warmup)
+            {
+                key.Append(CultureInfo.InvariantCulture, $".warmup{Warmup}");
+            }
+
+            if (Floor != Usual.Floor)
+            {
+                key.Append(CultureInfo.InvariantCulture, $".floor{Floor:g3}");
+            }
+
+            if (Momentum != Usual.Momentum)
+            {
+                key.Append(CultureInfo.InvariantCulture, $".momentum{Momentum}");
+            }
+
+            return key.ToString();
+        }
+    }
 }
 
 /// <summary>What spans the curvature subspace.</summary>
@@ -60,67 +106,4 @@ internal enum SubspaceKind
 
     /// <summary>None: the base alone, its rate raised by the scale that the eigenvalues give: a control.</summary>
     ScaleOnly,
-}
-
-/// <summary>What one run came to.</summary>
-/// <param name="Settings">The run's settings.</param>
-/// <param name="Steps">The steps after which the loss was measured, 0 first.</param>
-/// <param name="Losses">The loss on the fixed evaluation samples of the training set.</param>
-/// <param name="TestLoss">The loss on the test set at the end.</param>
-/// <param name="TestAccuracy">The accuracy on the test set at the end; null where the task has none.</param>
-/// <param name="Products">Products of each estimate.</param>
-/// <param name="Scales">The raise of the base rate after each estimate.</param>
-/// <param name="GradientSeconds">Time of a gradient of the training batch (median).</param>
-/// <param name="UpdateSeconds">Time of an update (median).</param>
-/// <param name="ProductSeconds">Time of a product on the curvature batch (median); 0 without curvature.</param>
-/// <param name="CurvatureGradientSeconds">Time of a gradient of the curvature batch (median); 0 without curvature.</param>
-/// <param name="Seconds">Time of the whole run.</param>
-internal sealed record RunResult(
-    RunSettings Settings,
-    int[] Steps,
-    double[] Losses,
-    double TestLoss,
-    double? TestAccuracy,
-    int[] Products,
-    double[] Scales,
-    double GradientSeconds,
-    double UpdateSeconds,
-    double ProductSeconds,
-    double CurvatureGradientSeconds,
-    double Seconds)
-{
-    /// <summary>Whether the run ended with a loss that is a number.</summary>
-    public bool Finite => double.IsFinite(Losses[^1]);
-
-    /// <summary>The first step, interpolated between measurements, at which the loss is at most <paramref name="threshold"/>; null if it never is.</summary>
-    public double? StepsTo(double threshold)
-    {
-        for (int i = 0; i < Losses.Length; i++)
-        {
-            if (Losses[i] <= threshold)
-            {
-                if (i == 0)
-                {
-                    return 0;
-                }
-
-                double share = (Losses[i - 1] - threshold) / (Losses[i - 1] - Losses[i]);
-                return Steps[i - 1] + (share * (Steps[i] - Steps[i - 1]));
-            }
-        }
-
-        return null;
-    }
-
-    /// <summary>The lowest loss measured within the first share of the steps.</summary>
-    public double BestWithin(double share)
-    {
-        double best = double.PositiveInfinity;
-        for (int i = 0; i < Steps.Length && Steps[i] <= share * Steps[^1]; i++)
-        {
-            best = Math.Min(best, Losses[i]);
-        }
-
-        return best;
-    }
 }

@@ -4,39 +4,71 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Dho2;
-using ScottPlot;
 
 namespace Dho2.Benchmarks.Ceiling;
 
-/// <summary>The runs of one base: tuned alone, and with curvature in every varied setting.</summary>
-internal sealed record BaseReport(
-    BaseKind Kind, RunSettings Tuned, RunSettings Hybrid, RunResult[] Alone, IReadOnlyList<(string Name, RunResult[] Runs)> Varied);
+/// <summary>The runs of one base: tuned alone, and with curvature in every varied setting; as many seeds as were made.</summary>
+internal sealed record BaseReport(RunSettings Tuned, RunSettings Hybrid)
+{
+    private static readonly string[] Order =
+    [
+        "centre", "every 25", "every 400", "once", "k = 5", "k = 20", "curvature batch 64", "curvature batch 1024", "c_max = 1", "Gauss-Newton",
+        "alpha = 0", "base at lr x scale", "random V", "tolerance 1e-3", "base, half the steps", "centre, half the steps",
+    ];
+
+    private readonly List<(string Name, List<RunResult> Runs)> varied = [];
+
+    /// <summary>The base optimizer.</summary>
+    public BaseKind Kind => Tuned.Base;
+
+    /// <summary>The tuned base's runs.</summary>
+    public List<RunResult> Alone { get; } = [];
+
+    /// <summary>The settings with at least one run, in the order of the experiment.</summary>
+    public IEnumerable<(string Name, List<RunResult> Runs)> Varied => varied.Where(v => v.Runs.Count > 0).OrderBy(v => Array.IndexOf(Order, v.Name));
+
+    /// <summary>Adds runs of a setting.</summary>
+    public void Add(string name, IEnumerable<RunResult> runs)
+    {
+        List<RunResult>? found = varied.Find(v => v.Name == name).Runs;
+        if (found is null)
+        {
+            varied.Add((name, found = []));
+        }
+
+        found.AddRange(runs);
+    }
+}
 
 /// <summary>What the runs of a task come to: ratios of steps, costs, and plots.</summary>
-internal sealed record TaskReport(string Task, int Batch, int Steps, IReadOnlyList<BaseReport> Bases)
+internal sealed record TaskReport(string Task, int Batch, int Steps, IReadOnlyList<BaseReport> Bases, MeasuredCosts? Costs)
 {
     private static readonly double[] Budgets = [0.5, 0.75, 1];
+    private static readonly JsonSerializerOptions Json = new()
+    {
+        WriteIndented = true,
+        NewLine = "\n",
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
 
-    /// <summary>Writes the table in Markdown.</summary>
+    /// <summary>Writes the tables in Markdown.</summary>
     public void Write(TextWriter writer)
     {
         foreach (BaseReport report in Bases)
         {
-            double gradient = report.Alone.Average(run => run.GradientSeconds);
-            double update = report.Alone.Average(run => run.UpdateSeconds);
             writer.WriteLine();
             writer.WriteLine(Invariant(
-                $"### {Task}, {report.Kind}: lr {report.Tuned.LearningRate:g4} {Schedule(report.Tuned)}; hybrid lr {report.Hybrid.LearningRate:g4}, alpha {report.Hybrid.Curvature!.Alpha:g3}; {report.Alone.Length} seeds, {Steps} steps of {Batch}"));
+                $"**{Task}, {Name(report.Kind)}**: base alone {Rate(report.Tuned)}; hybrid {Rate(report.Hybrid)}, alpha {report.Hybrid.Curvature!.Alpha:g3}; {Steps} steps of {Batch} samples; the base ends at loss {Mean(report.Alone.Select(run => run.BestWithin(1))):0.0000}, test {Metric(report.Alone)}."));
             writer.WriteLine();
-            writer.WriteLine("| setting | rho at 50 % | rho at 75 % | rho at 100 % | test metric (base) | scale | N | t_V / t_grad | c_p | kappa |");
-            writer.WriteLine("|---|---|---|---|---|---|---|---|---|---|");
-            foreach ((string name, RunResult[] runs) in report.Varied)
+            writer.WriteLine("| setting | seeds | rho at 50 % | rho at 75 % | rho at 100 % | test | lambda_1 | scale | N | t_V / t_grad | c_p | kappa | rho / kappa |");
+            writer.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+            foreach ((string name, List<RunResult> runs) in report.Varied)
             {
-                IEnumerable<string> rho = Budgets.Select(budget => Format(Rho(report.Alone, runs, budget), runs.Length));
-                Costs costs = Costs.Of(runs, gradient, update, Batch, Steps);
+                StepRatio[] ratios = [.. Budgets.Select(budget => StepRatio.Of(report.Alone, runs, budget))];
                 writer.WriteLine(Invariant(
-                    $"| {name} | {string.Join(" | ", rho)} | {Metric(runs)} ({Metric(report.Alone)}) | {runs.SelectMany(r => r.Scales).DefaultIfEmpty(1).Average():0.00} | {costs.Products:0.0} | {costs.Update:0.00} | {costs.Product:0.00} | {costs.Kappa:0.00} |"));
+                    $"| {name} | {runs.Count} | {string.Join(" | ", ratios.Select(Format))} | {Metric(runs)} | {Factors(runs, ratios[^1])} |"));
             }
         }
     }
@@ -55,93 +87,71 @@ internal sealed record TaskReport(string Task, int Batch, int Steps, IReadOnlyLi
             from report in Bases
             from varied in report.Varied
             from budget in Budgets
-            let rho = Rho(report.Alone, varied.Runs, budget)
-            select new { Task, Base = report.Kind.ToString(), Setting = varied.Name, Budget = budget, Rho = rho.Value, rho.Low, rho.High, Reached = rho.Count, Seeds = varied.Runs.Length };
-        JsonSerializerOptions json = new() { WriteIndented = true, NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
-        File.WriteAllText(Path.Combine(folder, $"ceiling-{Task}.json"), JsonSerializer.Serialize(numbers, json) + "\n");
-        foreach (BaseReport report in Bases)
-        {
-            Curves(report).SavePng(Path.Combine(folder, $"ceiling-{Task}-{report.Kind.ToString().ToLowerInvariant()}.png"), 900, 540);
-        }
-    }
-
-    /// <summary>Steps of the base alone over steps of the hybrid to the loss that the base has after a share of its budget; runs that never reach it do not enter the mean, and lower its count.</summary>
-    private static GeometricMean Rho(RunResult[] alone, RunResult[] runs, double budget)
-    {
-        List<double> ratios = [];
-        foreach ((RunResult reference, RunResult run) in alone.Zip(runs))
-        {
-            double threshold = reference.BestWithin(budget);
-            if (run.StepsTo(threshold) is { } steps)
+            let rho = StepRatio.Of(report.Alone, varied.Runs, budget)
+            select new
             {
-                ratios.Add(reference.StepsTo(threshold)!.Value / steps);
-            }
+                Base = report.Kind.ToString(),
+                Setting = varied.Name,
+                Budget = budget,
+                Rho = Round(rho.Mean.Value),
+                Low = Round(rho.Mean.Low),
+                High = Round(rho.Mean.High),
+                Seeds = rho.Mean.Count,
+                rho.Never,
+            };
+        File.WriteAllText(Path.Combine(folder, $"ceiling-{Task}.json"), JsonSerializer.Serialize(numbers, Json) + "\n");
+        foreach (BaseReport report in Bases.Where(report => report.Alone.Count > 0))
+        {
+            CeilingPlots.Save(report, Task, Path.Combine(folder, $"ceiling-{Task}-{report.Kind.ToString().ToLowerInvariant()}"));
+        }
+    }
+
+    /// <summary>The last columns: what the curvature was, and what it cost.</summary>
+    private string Factors(List<RunResult> runs, StepRatio rho)
+    {
+        RunSettings settings = runs[0].Settings;
+        if (settings.Curvature is null)
+        {
+            return "| | | | | | ";
         }
 
-        return GeometricMean.Of(ratios);
-    }
-
-    private Plot Curves(BaseReport report)
-    {
-        Plot plot = new();
-        void Add(string name, RunResult[] runs, float width)
+        double[] products = [.. runs.SelectMany(run => run.Products).Select(n => (double)n)];
+        string open = runs.Any(run => run.Unconverged > 0) ? Invariant($" ({runs.Sum(run => run.Unconverged)} of {products.Length} at the limit)") : "";
+        string curvature = Invariant(
+            $"{Mean(runs.SelectMany(run => run.First)):g3} | {Mean(runs.SelectMany(run => run.Scales)):0.00} | {Mean(products):0}{open}");
+        if (Costs is null)
         {
-            RunResult[] whole = [.. runs.Where(run => run.Steps.Length == runs.Max(r => r.Steps.Length))];
-            double[] steps = [.. whole[0].Steps.Select(step => (double)step)];
-            double[] logs = [.. steps.Select((_, i) => Math.Log10(Math.Max(1e-12, Math.Exp(whole.Average(run => Math.Log(run.Losses[i]))))))];
-            var line = plot.Add.ScatterLine(steps, logs);
-            line.LegendText = name;
-            line.LineWidth = width;
+            return $"{curvature} | | | | ";
         }
 
-        Add($"{report.Kind} alone", report.Alone, 4);
-        foreach ((string name, RunResult[] runs) in report.Varied)
+        StepCost cost = Costs.Of(Mean(products), settings, Batch);
+        return Invariant($"{curvature} | {cost.Update:0.00} | {cost.Product:0.00} | {cost.Kappa:0.00} | {rho.Mean.Value / cost.Kappa:0.00}");
+    }
+
+    private static string Format(StepRatio ratio)
+    {
+        if (ratio.Mean.Count == 0)
         {
-            Add(name, runs, name == "centre" ? 3 : 1);
+            return "";
         }
 
-        plot.Title($"{Task}: training loss, geometric mean over {report.Alone.Length} seeds");
-        plot.XLabel("steps");
-        plot.YLabel("log10 of the loss");
-        plot.ShowLegend(Alignment.UpperRight);
-        return plot;
+        string bound = ratio.Never == 0 ? "" : "at most ";
+        string interval = ratio.Mean.Count < 2 ? "" : Invariant($" ({ratio.Mean.Low:0.00} to {ratio.Mean.High:0.00})");
+        string never = ratio.Never == 0 ? "" : Invariant($", {ratio.Never} of {ratio.Mean.Count} never");
+        return Invariant($"{bound}{ratio.Mean.Value:0.00}{interval}{never}");
     }
 
-    private static string Format(GeometricMean mean, int runs)
-    {
-        string failures = mean.Count < runs ? $", {runs - mean.Count} of {runs} never" : "";
-        return mean.Count switch
-        {
-            0 => "never",
-            1 => Invariant($"{mean.Value:0.00}{failures}"),
-            _ => Invariant($"{mean.Value:0.00} ({mean.Low:0.00} to {mean.High:0.00}{failures})"),
-        };
-    }
+    private static string Metric(IReadOnlyCollection<RunResult> runs) => runs.FirstOrDefault()?.TestAccuracy is null
+        ? Invariant($"loss {Mean(runs.Select(run => run.TestLoss)):0.0000}")
+        : Invariant($"{100 * Mean(runs.Select(run => run.TestAccuracy!.Value)):0.0} %");
 
-    private static string Metric(RunResult[] runs) =>
-        runs[0].TestAccuracy is null
-            ? runs.Average(run => run.TestLoss).ToString("0.0000", CultureInfo.InvariantCulture)
-            : runs.Average(run => run.TestAccuracy!.Value).ToString("0.000", CultureInfo.InvariantCulture);
+    private static string Rate(RunSettings settings) => Invariant($"lr {settings.LearningRate:g3} {(settings.Cosine ? "cosine" : "constant")}");
 
-    private static string Schedule(RunSettings settings) => settings.Cosine ? "cosine" : "constant";
+    private static string Name(BaseKind kind) => kind == BaseKind.HeavyBall ? "heavy-ball" : kind.ToString();
 
-    private static string Invariant(FormattableString text) => FormattableString.Invariant(text);
-}
+    private static double Mean(IEnumerable<double> values) => values.DefaultIfEmpty(double.NaN).Average();
 
-/// <summary>What curvature costs, in gradients of the training batch per step.</summary>
-/// <param name="Products">Products of an estimate (N).</param>
-/// <param name="Update">Extra time of an update over the base's, in gradients (t_V / t_grad).</param>
-/// <param name="Product">Time of a product in gradients of the curvature batch (c_p).</param>
-/// <param name="Kappa">Cost of a step relative to the base's gradient: <c>1 + t_V / t_grad + N c_p (B_c / B) / every</c>.</param>
-internal readonly record struct Costs(double Products, double Update, double Product, double Kappa)
-{
-    public static Costs Of(RunResult[] runs, double gradientSeconds, double updateSeconds, int batch, int steps)
-    {
-        CurvatureSettings curvature = runs[0].Settings.Curvature!;
-        double products = runs.SelectMany(run => run.Products).DefaultIfEmpty(0).Average();
-        double update = Math.Max(0, (runs.Average(run => run.UpdateSeconds) - updateSeconds) / gradientSeconds);
-        double product = runs.Average(run => run.ProductSeconds / Math.Max(1e-9, run.CurvatureGradientSeconds));
-        double estimates = runs.Average(run => run.Products.Length) / steps;
-        return new(products, update, product, 1 + update + (products * product * curvature.Batch / batch * estimates));
-    }
+    private static double Round(double value) => double.IsFinite(value) ? Math.Round(value, 4) : value;
+
+    private static string Invariant(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
 }

@@ -26,7 +26,10 @@ internal static class ConstructorPrinter
                     RegistrationKind.Buffer => "register_buffer",
                     _ => "register_module",
                 };
-                writer.Line($"{method}({SymbolDisplay.FormatLiteral(component.Name, quote: true)}, {Names.Escape(component.Member)});");
+                string member = component.Kind == RegistrationKind.List
+                    ? $"new global::TorchSharp.Modules.ModuleList<{component.ElementType}>([.. {Names.Escape(component.Member)}])"
+                    : Names.Escape(component.Member);
+                writer.Line($"{method}({SymbolDisplay.FormatLiteral(component.Name, quote: true)}, {member});");
             }
         }
     });

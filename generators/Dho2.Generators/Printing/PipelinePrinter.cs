@@ -81,7 +81,17 @@ internal static class PipelinePrinter
             writer.Line($"DescriptionText = {quotes}").Lines(text).Line(quotes + ",");
             writer.Line($"PlanHash = \"{plan.Hash}\",");
             writer.Line($"Stages = [{string.Join(", ", plan.Stages.Select(stage => $"static context => new {names.Stage}{stage.Index}(context)"))}],");
-            writer.Line($"Loss = static (results, targets) => Loss({string.Join(", ", LossArguments(input))}),");
+            string loss = $"Loss({string.Join(", ", LossArguments(input))})";
+            if (input.Class.IsLossCounted)
+            {
+                writer.Line($"Loss = static (results, targets) => {Definition}.MeanOf({loss}),");
+                writer.Line($"CountedLoss = static (results, targets) => {loss},");
+            }
+            else
+            {
+                writer.Line($"Loss = static (results, targets) => {loss},");
+            }
+
             if (plan.Options.Admm is not null && AdmmPrinter.CanPrint(plan))
             {
                 writer.Line($"Admm = [{string.Join(", ", plan.Stages.Select(stage => $"static parameters => new {AdmmPrinter.NameOf(input.Class, stage)}(parameters)"))}],");

@@ -100,7 +100,7 @@ internal sealed class StagePrinter
             writer.Line($"private readonly {FieldType(layer)} {Names.Escape(source.Member)};");
         }
 
-        string[] copied = body.OfType<CopiedLine>().Select(line => line.Text.Text)
+        string[] copied = body.OfType<CopiedLine>().Select(WithoutReplaced)
             .Concat(stage.Layers.Select(layer => input.Source.Layers[layer].Initialiser?.Text ?? ""))
             .ToArray();
         foreach (MemberSource member in input.Source.Members.Where(member => copied.Any(text => Mentions(text, member.Name))))
@@ -112,6 +112,20 @@ internal sealed class StagePrinter
         {
             writer.Line();
         }
+    }
+
+    private static string WithoutReplaced(CopiedLine line)
+    {
+        char[] text = line.Text.Text.ToCharArray();
+        foreach (Replacement replacement in line.Replacements)
+        {
+            for (int i = replacement.Start; i < replacement.Start + replacement.Length; i++)
+            {
+                text[i] = ' ';
+            }
+        }
+
+        return new string(text);
     }
 
     private string FieldType(int layer)

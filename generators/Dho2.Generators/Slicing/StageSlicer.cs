@@ -90,8 +90,8 @@ internal sealed class StageSlicer
         IReadOnlyList<Replacement> replacements = unit.Foreign
             .Select(o => new Replacement(
                 source.Operations[o].Start, source.Operations[o].Length, HolderOf(ValueOf(o)) + (cloned.Contains(ValueOf(o)) ? ".clone()" : "")))
-            .OrderBy(r => r.Start)
             .ToList();
+        replacements = WithSubstitutions(unit, statement, replacements);
         if (unit.Root >= 0)
         {
             WritePiece(unit, statement, replacements);
@@ -100,6 +100,21 @@ internal sealed class StageSlicer
         {
             WriteStatement(unit, index, statement, replacements);
         }
+    }
+
+    /// <summary>Adds what the statement's text writes otherwise, outside of what other stages compute.</summary>
+    private IReadOnlyList<Replacement> WithSubstitutions(StageUnit unit, StatementSource statement, IReadOnlyList<Replacement> foreign)
+    {
+        (int start, int end) = unit.Root < 0
+            ? (0, statement.Text.Text.Length)
+            : (source.Operations[unit.Root].Start, source.Operations[unit.Root].Start + source.Operations[unit.Root].Length);
+        return statement.Substitutions
+            .Where(part => part.Start >= start && part.Start + part.Length <= end)
+            .Where(part => !foreign.Any(other => other.Start <= part.Start && other.Start + other.Length >= part.Start + part.Length))
+            .Select(part => new Replacement(part.Start, part.Length, part.Text))
+            .Concat(foreign)
+            .OrderBy(part => part.Start)
+            .ToList();
     }
 
     private void WritePiece(StageUnit unit, StatementSource statement, IReadOnlyList<Replacement> replacements)

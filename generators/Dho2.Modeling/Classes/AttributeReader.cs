@@ -145,7 +145,10 @@ internal static class AttributeReader
         Named(attribute, nameof(AdmmAttribute.Period), Defaults.AdmmPeriod),
         Named(attribute, nameof(AdmmAttribute.Sigma), Defaults.AdmmSigma),
         Named(attribute, nameof(AdmmAttribute.Relaxation), Defaults.AdmmRelaxation),
-        (AdmmRule)Named(attribute, nameof(AdmmAttribute.Rule), (int)AdmmRule.Consensus));
+        (AdmmRule)Named(attribute, nameof(AdmmAttribute.Rule), (int)AdmmRule.Consensus))
+    {
+        LocalCurvature = Named(attribute, nameof(AdmmAttribute.LocalCurvature), false),
+    };
 
     /// <summary>The number that an attribute's constructor takes; null without one.</summary>
     public static int? Number(AttributeData? attribute) =>

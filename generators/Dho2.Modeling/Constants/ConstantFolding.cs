@@ -56,6 +56,33 @@ internal static class ConstantFolding
             _ => argument,
         };
 
+    /// <summary>A variable's value after <c>++</c> or <c>--</c>.</summary>
+    public static Argument Step(IIncrementOrDecrementOperation change, Argument value) => Binary(
+        change.Kind == OperationKind.Increment ? BinaryOperatorKind.Add : BinaryOperatorKind.Subtract, value, Argument.OfInteger("", 1));
+
+    /// <summary>Functions of numbers, such as <c>Math.Max</c>; ranges of them.</summary>
+    public static Argument Call(IMethodSymbol method, System.Collections.Generic.IReadOnlyList<Argument> arguments) =>
+        (method.ContainingType.Name, method.Name, arguments) switch
+        {
+            ("Math" or "MathF", "Max", [{ } a, { } b]) => Binary(BinaryOperatorKind.GreaterThan, a, b) is { Kind: ArgumentKind.Boolean, Integer: var isLarger } ? (isLarger != 0 ? a : b) : Unknown,
+            ("Math" or "MathF", "Min", [{ } a, { } b]) => Binary(BinaryOperatorKind.LessThan, a, b) is { Kind: ArgumentKind.Boolean, Integer: var isSmaller } ? (isSmaller != 0 ? a : b) : Unknown,
+            ("Math" or "MathF", "Abs", [{ Kind: ArgumentKind.Integer, Integer: > long.MinValue } a]) => Argument.OfInteger("", Math.Abs(a.Integer)),
+            ("Math", "Sqrt", [{ Kind: ArgumentKind.Integer or ArgumentKind.Number } a]) => Argument.OfNumber("", Math.Sqrt(AsNumber(a))),
+            ("Math", "Pow", [{ Kind: ArgumentKind.Integer or ArgumentKind.Number } a, { Kind: ArgumentKind.Integer or ArgumentKind.Number } b]) =>
+                Argument.OfNumber("", Math.Pow(AsNumber(a), AsNumber(b))),
+            ("Math", "Floor", [{ Kind: ArgumentKind.Number } a]) => Argument.OfNumber("", Math.Floor(a.Number)),
+            ("Math", "Ceiling", [{ Kind: ArgumentKind.Number } a]) => Argument.OfNumber("", Math.Ceiling(a.Number)),
+            ("Enumerable", "Range", [{ Kind: ArgumentKind.Integer } start, { Kind: ArgumentKind.Integer, Integer: >= 0 and <= 4096 } count]) =>
+                Argument.OfList("", Enumerable.Range(0, (int)count.Integer).Select(i => Argument.OfInteger("", start.Integer + i)).ToEquatableArray()),
+            ("Enumerable", "Repeat", [{ } value, { Kind: ArgumentKind.Integer, Integer: >= 0 and <= 4096 } count]) when value.IsKnown() =>
+                Argument.OfList("", Enumerable.Repeat(value with { Name = "" }, (int)count.Integer).ToEquatableArray()),
+            ("Enumerable", "Reverse", [{ Kind: ArgumentKind.List } list]) when list.IsKnown() => Argument.OfList("", list.Items.Reverse().ToEquatableArray()),
+            ("Enumerable", "ToArray" or "ToList" or "AsEnumerable", [{ Kind: ArgumentKind.List } list]) when list.IsKnown() => list with { Name = "" },
+            ("Enumerable", "Concat", [{ Kind: ArgumentKind.List } first, { Kind: ArgumentKind.List } second]) when first.IsKnown() && second.IsKnown() =>
+                Argument.OfList("", first.Items.Concat(second.Items).ToEquatableArray()),
+            _ => Unknown,
+        };
+
     public static Argument Unary(UnaryOperatorKind kind, Argument operand) => (kind, operand.Kind) switch
     {
         (UnaryOperatorKind.Plus, ArgumentKind.Integer or ArgumentKind.Number) => operand,
@@ -75,6 +102,10 @@ internal static class ConstantFolding
                 (ArgumentKind.Integer or ArgumentKind.Number, ArgumentKind.Integer or ArgumentKind.Number) =>
                     Numbers(kind, AsNumber(left), AsNumber(right)),
                 (ArgumentKind.Boolean, ArgumentKind.Boolean) => Booleans(kind, left.Integer != 0, right.Integer != 0),
+                (ArgumentKind.Text, ArgumentKind.Text) => Texts(kind, left.Text!, right.Text!),
+                (ArgumentKind.Null, ArgumentKind.Null) => Compared(kind, 0),
+                (ArgumentKind.Null, not (ArgumentKind.Unknown or ArgumentKind.Value)) or (not (ArgumentKind.Unknown or ArgumentKind.Value), ArgumentKind.Null) =>
+                    kind is BinaryOperatorKind.Equals or BinaryOperatorKind.NotEquals ? Compared(kind, 1) : Unknown,
                 _ => Unknown,
             };
         }
@@ -114,6 +145,13 @@ internal static class ConstantFolding
         BinaryOperatorKind.Or or BinaryOperatorKind.ConditionalOr => Argument.OfBoolean("", left || right),
         BinaryOperatorKind.Equals => Argument.OfBoolean("", left == right),
         BinaryOperatorKind.NotEquals or BinaryOperatorKind.ExclusiveOr => Argument.OfBoolean("", left != right),
+        _ => Unknown,
+    };
+
+    private static Argument Texts(BinaryOperatorKind kind, string left, string right) => kind switch
+    {
+        BinaryOperatorKind.Equals or BinaryOperatorKind.NotEquals => Compared(kind, string.CompareOrdinal(left, right)),
+        BinaryOperatorKind.Add => Argument.OfText("", left + right),
         _ => Unknown,
     };
 

@@ -11,12 +11,17 @@ internal sealed partial class ExpressionReader
 {
     private Outcome Invocation(IInvocationOperation call)
     {
+        if (CountOf(call) is { } count)
+        {
+            return Argument.OfInteger("", count);
+        }
+
         IMethodSymbol method = call.TargetMethod;
         int layer = LayerOf(call.Instance);
         if (layer >= 0)
         {
             List<Argument> inputs = Arguments(call.Arguments);
-            bool isForward = method.Name is "forward" or "call" && call.Instance is IMemberReferenceOperation { Instance: IInstanceReferenceOperation };
+            bool isForward = method.Name is "forward" or "call" && IsWhole(call.Instance);
             return Outcome.Of(isForward ? "layer" : "opaque", inputs, layer, isForward && IsInPlace(scope.Descriptions[layer].Arguments) ? FirstValue(inputs) : -1);
         }
 
@@ -35,7 +40,7 @@ internal sealed partial class ExpressionReader
             || arguments.Any(ConstantFolding.HasValues);
         if (!computes)
         {
-            return ConstantFolding.Unknown;
+            return ConstantFolding.Call(method, arguments);
         }
 
         bool onTensor = call.Instance is not null && context.Known.IsTensor(method.ContainingType);
@@ -55,7 +60,19 @@ internal sealed partial class ExpressionReader
 
     private Outcome Binary(IBinaryOperation binary)
     {
+        if (binary.OperatorKind is BinaryOperatorKind.Equals or BinaryOperatorKind.NotEquals && Nothing(binary) is { } operand && IsNull(operand) is { } isNull)
+        {
+            return Argument.OfBoolean("", isNull == (binary.OperatorKind == BinaryOperatorKind.Equals));
+        }
+
         Argument left = Read(binary.LeftOperand);
+        if (left.Kind == ArgumentKind.Boolean
+            && binary.OperatorKind is BinaryOperatorKind.ConditionalAnd or BinaryOperatorKind.ConditionalOr
+            && (left.Integer != 0) == (binary.OperatorKind == BinaryOperatorKind.ConditionalOr))
+        {
+            return left;
+        }
+
         Argument right = Read(binary.RightOperand);
         if (left.HasValues() || right.HasValues() || context.Known.IsTensor(binary.Type))
         {
@@ -64,6 +81,10 @@ internal sealed partial class ExpressionReader
 
         return ConstantFolding.Binary(binary.OperatorKind, left, right);
     }
+
+    /// <summary>What is compared with null, or null.</summary>
+    private static IOperation? Nothing(IBinaryOperation binary) =>
+        CreationReader.IsNull(binary.RightOperand) ? binary.LeftOperand : CreationReader.IsNull(binary.LeftOperand) ? binary.RightOperand : null;
 
     /// <summary>A compound assignment's right side: its target and its value under its operator.</summary>
     public Argument Compound(ICompoundAssignmentOperation assignment) => Nested(assignment, _ =>

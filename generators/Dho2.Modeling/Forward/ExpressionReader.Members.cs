@@ -35,6 +35,16 @@ internal sealed partial class ExpressionReader
     private Outcome Property(IPropertyReferenceOperation reference)
     {
         IPropertySymbol property = reference.Property;
+        if (CountOf(reference) is { } count)
+        {
+            return Argument.OfInteger("", count);
+        }
+
+        if (ElementOf(reference) >= 0)
+        {
+            return ConstantFolding.Unknown;
+        }
+
         if (reference.Instance is null)
         {
             return property.GetMethod is { } ? Static(property) : ConstantFolding.Unknown;
@@ -43,6 +53,11 @@ internal sealed partial class ExpressionReader
         if (reference.Instance is IInstanceReferenceOperation || LayerOf(reference.Instance) >= 0)
         {
             return Member(reference);
+        }
+
+        if (property.Name is "Length" or "Count" && Read(reference.Instance) is { Kind: ArgumentKind.List } known && known.IsKnown())
+        {
+            return Argument.OfInteger("", known.Items.Count);
         }
 
         List<Argument> arguments = [Read(reference.Instance) with { Name = "this" }, .. Arguments(reference.Arguments)];

@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Linq;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Operations;
 using ArgumentKind = Dho2.Planning.ArgumentKind;
 
@@ -50,7 +51,9 @@ internal sealed partial class ExpressionReader(
             IArrayElementReferenceOperation element => Nested(element, Element),
             IObjectCreationOperation creation => Nested(creation, Creation),
             IRangeOperation range => Argument.OfList("", new[] { Bound(range.LeftOperand), Bound(range.RightOperand), Argument.OfNull("") }.ToEquatableArray()),
-            IConditionalOperation { WhenFalse: { } otherwise } choice => Conditional(choice, otherwise),
+            IConditionalOperation or ICoalesceOperation or ISwitchExpressionOperation => Choice(expression),
+            IConditionalAccessOperation access => Access(access),
+            IIsPatternOperation pattern => Truth(Matches(pattern.Value, pattern.Pattern), pattern),
             IDefaultValueOperation { Type: { IsReferenceType: true } or { OriginalDefinition.SpecialType: SpecialType.System_Nullable_T } } => Argument.OfNull(""),
             _ => Parts(expression),
         };
@@ -69,16 +72,6 @@ internal sealed partial class ExpressionReader(
             ? operations!.Add("tuple", Numbered(argument.Items), -1, typeName)
             : operations!.Add("opaque", argument.Kind == ArgumentKind.Unknown ? [] : [argument with { Name = "value" }], -1, typeName);
 
-    /// <summary>The layer that an expression names or reaches into, or -1.</summary>
-    public int LayerOf(IOperation? expression) => expression switch
-    {
-        IConversionOperation conversion => LayerOf(conversion.Operand),
-        IMemberReferenceOperation { Instance: IInstanceReferenceOperation } member =>
-            scope.Layers.TryGetValue(member.Member, out int layer) && !context.Known.IsParameter(member.Type) ? layer : -1,
-        IMemberReferenceOperation member when context.Known.IsModule(member.Type) => LayerOf(member.Instance),
-        _ => -1,
-    };
-
     internal static IEnumerable<Argument> Numbered(IEnumerable<Argument> items) =>
         items.Select((item, i) => item with { Name = i.ToString(System.Globalization.CultureInfo.InvariantCulture) });
 
@@ -94,7 +87,7 @@ internal sealed partial class ExpressionReader(
         }
 
         string type = expression.Type?.SpecialType == SpecialType.System_Void ? "void" : expression.Type?.GlobalName() ?? "void";
-        int value = operations.Leave(outcome.Name, outcome.Arguments!, outcome.Layer, type, expression.Syntax, outcome.InPlace);
+        int value = operations.Leave(outcome.Name, outcome.Arguments!, outcome.Layer, type, SyntaxOf(expression), outcome.InPlace);
         Argument result = Argument.OfValue("", value);
         if (outcome.InPlace >= 0)
         {
@@ -104,11 +97,18 @@ internal sealed partial class ExpressionReader(
         return result;
     }
 
+    /// <summary>An operation's text; that of a call behind a question mark includes what stands before it.</summary>
+    private static SyntaxNode SyntaxOf(IOperation expression) =>
+        expression is IInvocationOperation { Instance: IConditionalAccessInstanceOperation }
+        && expression.Syntax.FirstAncestorOrSelf<ConditionalAccessExpressionSyntax>() is { } access
+            ? access
+            : expression.Syntax;
+
     private Argument Variable(ISymbol variable)
     {
         if (variables?.Find(variable) is { } definition)
         {
-            operations?.Read(variable.Name, definition.Number);
+            operations?.Read(variables.NameOf(variable), definition.Number);
             return definition.Value;
         }
 
@@ -132,14 +132,6 @@ internal sealed partial class ExpressionReader(
     {
         Argument parts = List(expression.ChildOperations);
         return parts.HasValues() ? parts : ConstantFolding.Unknown;
-    }
-
-    private Argument Conditional(IConditionalOperation choice, IOperation otherwise)
-    {
-        Argument condition = Read(choice.Condition);
-        return condition.Kind == ArgumentKind.Boolean
-            ? Read(condition.Integer != 0 ? choice.WhenTrue : otherwise)
-            : Parts(choice);
     }
 
     /// <summary>A constant or unknown result, or an operation to add.</summary>

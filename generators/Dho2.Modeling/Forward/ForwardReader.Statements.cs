@@ -110,10 +110,11 @@ internal sealed partial class ForwardReader
     private void Define(ISymbol variable, Argument argument)
     {
         assigned.Add(variable);
+        variables.Declare(variable);
         ITypeSymbol type = TypeOf(variable);
         if (argument.IsKnown() && ConstantText.Write(argument, type) is { } text)
         {
-            constants.Add(new ConstantSource(variable.Name, type.GlobalName(), text));
+            constants.Add(new ConstantSource(variables.NameOf(variable), type.GlobalName(), text));
             variables.Define(variable, new Definition(argument, ~(constants.Count - 1)));
             return;
         }
@@ -167,8 +168,9 @@ internal sealed partial class ForwardReader
         {
             if (variables.Find(variable) is { } definition)
             {
-                operations.Read(variable.Name, definition.Number);
-                arguments.Add(definition.Value with { Name = variable.Name });
+                string name = variables.NameOf(variable);
+                operations.Read(name, definition.Number);
+                arguments.Add(definition.Value with { Name = name });
             }
         }
 

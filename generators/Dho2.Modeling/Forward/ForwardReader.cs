@@ -16,22 +16,26 @@ internal sealed partial class ForwardReader
     private readonly ReadingContext context;
     private readonly ModuleScope scope;
     private readonly IMethodSymbol method;
-    private readonly VariableTable variables = new();
+    private readonly VariableTable variables;
     private readonly OperationBuilder operations;
     private readonly ExpressionReader expressions;
+    private readonly ExpressionReader silent;
     private readonly List<StatementDescription> statements = [];
     private readonly List<StatementSource> sources = [];
     private readonly List<ConstantSource> constants = [];
     private readonly List<ISymbol> assigned = [];
     private List<int>? results;
+    private bool returnsFromWithin;
 
     private ForwardReader(ReadingContext context, ModuleScope scope, IMethodSymbol method)
     {
         this.context = context;
         this.scope = scope;
         this.method = method;
+        variables = new VariableTable(IsIdentifier);
         operations = new OperationBuilder(method.Parameters.Length);
         expressions = new ExpressionReader(context, scope, variables, operations);
+        silent = new ExpressionReader(context, scope, variables);
     }
 
     /// <summary>Reads a method's body; null where it has none.</summary>
@@ -64,14 +68,16 @@ internal sealed partial class ForwardReader
         {
             if (results is not null)
             {
-                context.Report(ModelProblemKind.StatementNotSliced, statement.Syntax, "it stands after the return statement");
+                // After a return that a decided condition leads to, nothing is reached.
+                if (!returnsFromWithin)
+                {
+                    context.Report(ModelProblemKind.StatementNotSliced, statement.Syntax, "it stands after the return statement");
+                }
+
                 return;
             }
 
-            if (statement is not IEmptyOperation)
-            {
-                ReadStatement(statement);
-            }
+            ReadStatement(statement);
         }
 
         if (results is null && context.IsSliced && !context.HasErrors && !method.ReturnsVoid)
@@ -82,7 +88,15 @@ internal sealed partial class ForwardReader
 
     private void ReadStatement(IOperation statement)
     {
-        var inspector = new StatementInspector(context, scope);
+        if (statement is not IEmptyOperation && !TryUnfold(statement))
+        {
+            ReadSimple(statement);
+        }
+    }
+
+    private void ReadSimple(IOperation statement)
+    {
+        var inspector = new StatementInspector(context, scope, silent);
         inspector.Inspect(statement);
         if (context.IsSliced)
         {
@@ -112,7 +126,7 @@ internal sealed partial class ForwardReader
             .Distinct()
             .ToArray();
         VariableRead[] writes = variables.ChangedSince(before)
-            .Select(variable => new VariableRead(variable.Name, variables.Find(variable)!.Value.Number))
+            .Select(variable => new VariableRead(variables.NameOf(variable), variables.Find(variable)!.Value.Number))
             .ToArray();
         statements.Add(new StatementDescription(Values(reads), Values(writes), pieces));
         if (context.IsSliced)
@@ -120,14 +134,15 @@ internal sealed partial class ForwardReader
             sources.Add(new StatementSource(
                 context.Sources.Copy(statement.Syntax),
                 FormOf(statement, pieces),
-                variables.Order.Skip(declared).Select(variable => variable.Name).ToEquatableArray(),
+                variables.Order.Skip(declared).Select(variables.NameOf).ToEquatableArray(),
                 reads.ToEquatableArray(),
                 operations.OwnReads.Distinct().ToEquatableArray(),
                 writes.ToEquatableArray(),
-                assigned.Select(variable => variable.Name).Distinct().ToEquatableArray(),
+                assigned.Select(variables.NameOf).Distinct().ToEquatableArray(),
                 statement is IUsingDeclarationOperation { Syntax: LocalDeclarationStatementSyntax local }
                     ? local.Declaration.SpanStart - local.SpanStart
-                    : 0));
+                    : 0,
+                Substitutions(statement)));
         }
     }
 
@@ -141,8 +156,8 @@ internal sealed partial class ForwardReader
             sources.ToEquatableArray(),
             (results ?? []).ToEquatableArray(),
             context.IsSliced
-                ? variables.Order
-                    .Select(v => new VariableSource(v.Name, TypeText(TypeOf(v), semantics, syntax.ReturnType.SpanStart)))
+                ? variables.All
+                    .Select(v => new VariableSource(v.Name, TypeText(TypeOf(v.Variable), semantics, syntax.ReturnType.SpanStart)))
                     .ToEquatableArray()
                 : default,
             constants.ToEquatableArray());

@@ -13,6 +13,18 @@ internal sealed class ModuleScope
     /// <summary>The layers themselves.</summary>
     public List<LayerDescription> Descriptions { get; } = [];
 
+    /// <summary>For each layer, the name of the field that holds it in a stage.</summary>
+    public List<string> Fields { get; } = [];
+
+    /// <summary>The members that hold several layers, with the indices of their elements.</summary>
+    public Dictionary<ISymbol, IReadOnlyList<int>> Lists { get; } = new(SymbolEqualityComparer.Default);
+
+    /// <summary>Local variables that name a layer at present, such as those of a loop over a list.</summary>
+    public Dictionary<ISymbol, int> Aliases { get; } = new(SymbolEqualityComparer.Default);
+
+    /// <summary>While a constructor is read: the lists of modules that members, variables and parameters hold; null where not known.</summary>
+    public Dictionary<ISymbol, List<Creation>?> Collections { get; } = new(SymbolEqualityComparer.Default);
+
     /// <summary>Known values of read-only members and of the constructor's parameters and locals.</summary>
     public Dictionary<ISymbol, Argument> Values { get; } = new(SymbolEqualityComparer.Default);
 

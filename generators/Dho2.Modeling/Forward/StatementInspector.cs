@@ -11,7 +11,7 @@ namespace Dho2.Modeling;
 /// Looks through one statement of a forward method: whether it is plain enough to be cut at its operations, which layers
 /// it uses, and what in it a stage cannot do.
 /// </summary>
-internal sealed class StatementInspector(ReadingContext context, ModuleScope scope)
+internal sealed class StatementInspector(ReadingContext context, ModuleScope scope, ExpressionReader expressions)
 {
     /// <summary>Whether the statement is a plain declaration, assignment, call or return.</summary>
     public bool IsPlain { get; private set; } = true;
@@ -24,15 +24,52 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
 
     public void Inspect(IOperation statement)
     {
-        foreach (IOperation operation in statement.DescendantsAndSelf())
+        foreach (IOperation operation in Taken(statement, expressions))
         {
             context.Cancellation.ThrowIfCancellationRequested();
             Inspect(operation, statement);
         }
     }
 
+    /// <summary>
+    /// An operation and all within it, without what is decided at compile time: conditions and branches that are not
+    /// taken, and the insides of what names a layer of a list.
+    /// </summary>
+    public static IEnumerable<IOperation> Taken(IOperation operation, ExpressionReader expressions)
+    {
+        if (expressions.ChosenBranch(operation) is { } branch)
+        {
+            return Taken(branch, expressions);
+        }
+
+        if (operation is IConditionalAccessOperation { WhenNotNull: IInvocationOperation { Instance: IConditionalAccessInstanceOperation } } access
+            && expressions.IsNull(access.Operation) == false)
+        {
+            return Taken(access.Operation, expressions).Concat(Taken(access.WhenNotNull, expressions));
+        }
+
+        if (expressions.ElementOf(operation) >= 0 || expressions.CountOf(operation) is not null)
+        {
+            return [operation];
+        }
+
+        return new[] { operation }.Concat(operation.ChildOperations.SelectMany(child => Taken(child, expressions)));
+    }
+
     private void Inspect(IOperation operation, IOperation statement)
     {
+        if (expressions.ElementOf(operation) is var element and >= 0)
+        {
+            Layers.Add(element);
+            InspectDropout(operation);
+            return;
+        }
+
+        if (expressions.CountOf(operation) is not null)
+        {
+            return;
+        }
+
         switch (operation)
         {
             case IInvalidOperation:
@@ -76,6 +113,10 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
             case IMemberReferenceOperation member when scope.IsRepeatable(member.Member, member.Type):
                 scope.UsedMembers.Add(member.Member);
                 break;
+            case IMemberReferenceOperation member when scope.Lists.ContainsKey(member.Member):
+                context.Report(
+                    ModelProblemKind.InstanceMember, member.Syntax, member.Member.Name, "take its elements in a loop over it, or by an index that is known at compile time");
+                break;
             case IMemberReferenceOperation member:
                 context.Report(ModelProblemKind.InstanceMember, member.Syntax, member.Member.Name, MemberAdvice(member.Member));
                 break;
@@ -90,11 +131,11 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
     }
 
     /// <summary>A stage holds its own kind of dropout, which cannot be passed on as TorchSharp's.</summary>
-    private void InspectDropout(IMemberReferenceOperation layer)
+    private void InspectDropout(IOperation layer)
     {
-        if (context.Known.IsDropout(layer.Type) && layer.Parent is not (IInvocationOperation or IMemberReferenceOperation))
+        if (context.Known.IsDropout(layer.Type) && layer.Parent is not (IInvocationOperation or IMemberReferenceOperation or IConditionalAccessOperation))
         {
-            context.Report(ModelProblemKind.InstanceMember, layer.Syntax, layer.Member.Name, "a dropout layer of a stage can only be called");
+            context.Report(ModelProblemKind.InstanceMember, layer.Syntax, layer.Syntax.ToString(), "a dropout layer of a stage can only be called");
         }
     }
 
@@ -216,7 +257,7 @@ internal sealed class StatementInspector(ReadingContext context, ModuleScope sco
             or OperationKind.CollectionExpression or OperationKind.DefaultValue or OperationKind.TypeOf or OperationKind.NameOf
             or OperationKind.InstanceReference or OperationKind.Range or OperationKind.ImplicitIndexerReference
             or OperationKind.InterpolatedString or OperationKind.InterpolatedStringText or OperationKind.Interpolation
-            or OperationKind.Discard or OperationKind.SizeOf or OperationKind.VariableDeclarationGroup
+            or OperationKind.Discard or OperationKind.SizeOf or OperationKind.ConditionalAccessInstance or OperationKind.VariableDeclarationGroup
             or OperationKind.VariableDeclaration or OperationKind.VariableInitializer or OperationKind.ExpressionStatement
             or OperationKind.Return or OperationKind.SimpleAssignment or OperationKind.CompoundAssignment
             or OperationKind.DeconstructionAssignment or OperationKind.UsingDeclaration or OperationKind.Invalid,

@@ -11,23 +11,54 @@ namespace Dho2.Modeling;
 internal readonly record struct Definition(Argument Value, int Number);
 
 /// <summary>What every variable of a forward method holds at the present statement.</summary>
-internal sealed class VariableTable
+/// <param name="isTaken">Whether a name means something else in the method.</param>
+internal sealed class VariableTable(System.Func<string, bool>? isTaken = null)
 {
     private readonly Dictionary<ISymbol, Definition> definitions = new(SymbolEqualityComparer.Default);
+    private readonly Dictionary<ISymbol, string> names = new(SymbolEqualityComparer.Default);
+    private readonly HashSet<string> used = [];
     private readonly List<ISymbol> order = [];
+    private readonly List<(string Name, ISymbol Variable)> all = [];
 
     /// <summary>All variables, in order of declaration.</summary>
     public IReadOnlyList<ISymbol> Order => order;
 
+    /// <summary>All variables that there ever were, by the names that they have in stages, where all stand side by side.</summary>
+    public IReadOnlyList<(string Name, ISymbol Variable)> All => all;
+
+    /// <summary>The present variables whose name in stages is not their own.</summary>
+    public IEnumerable<KeyValuePair<ISymbol, string>> Renamed => names.Where(name => name.Value != name.Key.Name);
+
     public void Declare(ISymbol variable)
     {
-        if (!order.Contains(variable, SymbolEqualityComparer.Default))
+        if (names.ContainsKey(variable))
         {
-            order.Add(variable);
+            return;
         }
+
+        string name = variable.Name;
+        for (int i = 2; !used.Add(name) || (i > 2 && isTaken?.Invoke(name) == true); i++)
+        {
+            name = $"{variable.Name}_{i}";
+        }
+
+        names.Add(variable, name);
+        order.Add(variable);
+        all.Add((name, variable));
     }
 
-    public bool IsDeclared(ISymbol variable) => order.Contains(variable, SymbolEqualityComparer.Default);
+    /// <summary>The name of a variable in stages.</summary>
+    public string NameOf(ISymbol variable) => names.TryGetValue(variable, out string? name) ? name : variable.Name;
+
+    /// <summary>Ends a variable's scope: when it is declared again, as in the next round of a loop, it is another one.</summary>
+    public void Forget(ISymbol variable)
+    {
+        if (names.Remove(variable))
+        {
+            definitions.Remove(variable);
+            order.RemoveAll(other => SymbolEqualityComparer.Default.Equals(other, variable));
+        }
+    }
 
     public void Define(ISymbol variable, Definition definition)
     {

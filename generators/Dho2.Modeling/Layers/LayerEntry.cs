@@ -6,6 +6,16 @@ namespace Dho2.Modeling;
 /// <summary>A field or property of a module class that holds a component: a module, a parameter or a buffer.</summary>
 internal sealed class LayerEntry(ISymbol member, ITypeSymbol type, SyntaxToken name, int typePosition)
 {
+    /// <summary>Takes over what was read of a creation.</summary>
+    public void Take(Creation creation)
+    {
+        Creation = creation.Operation;
+        Created = creation.Created;
+        Constants = creation.Constants;
+        UsesMembers = creation.UsesMembers;
+        Obstacle ??= creation.Obstacle;
+    }
+
     public ISymbol Member { get; } = member;
 
     public ITypeSymbol Type { get; } = type;
@@ -33,6 +43,21 @@ internal sealed class LayerEntry(ISymbol member, ITypeSymbol type, SyntaxToken n
 
     /// <summary>Whether the creation reads instance members with constant values.</summary>
     public bool UsesMembers { get; set; }
+
+    /// <summary>The type of the elements of a member that holds several layers; null for a single one.</summary>
+    public ITypeSymbol? ElementType { get; init; }
+
+    /// <summary>For an element of a list: its place; -1 for a single layer.</summary>
+    public int Element { get; init; } = -1;
+
+    /// <summary>For an element of a list: the name that it has in the list.</summary>
+    public string? ElementName { get; init; }
+
+    /// <summary>Whether it is certain that the member holds nothing.</summary>
+    public bool IsNull { get; set; }
+
+    /// <summary>The name of the field that holds it in a stage.</summary>
+    public string FieldName => Element < 0 ? Member.Name : $"{Member.Name}_{ElementName}";
 }
 
 /// <summary>What an expression creates.</summary>

@@ -1,5 +1,4 @@
 using System.Collections.Generic;
-using System.Globalization;
 using System.Linq;
 using System.Threading;
 using Dho2.Planning;
@@ -19,11 +18,7 @@ internal static class LayerFactory
 
     public static CreatedLayer Read(ReadingContext context, ModuleScope scope, IOperation creation)
     {
-        while (creation is IConversionOperation { OperatorMethod: null } conversion)
-        {
-            creation = conversion.Operand;
-        }
-
+        creation = CreationReader.Unwrap(creation);
         var expressions = new ExpressionReader(context, scope);
         switch (creation)
         {
@@ -38,6 +33,9 @@ internal static class LayerFactory
                     : KnownSymbols.IsTorchSharp(type)
                     ? new CreatedLayer(type.FullName(), type, Arguments(expressions, construction.Arguments), null)
                     : UserModule(context, expressions, construction, constructor, (INamedTypeSymbol)type);
+            case IInvocationOperation call when context.Known.IsModule(call.Type)
+                && new MethodReader(context, scope).Read(call, returned => Made(context, scope, returned)) is { } made:
+                return made;
             default:
                 return new CreatedLayer(Unknown, creation.Type, default, null);
         }
@@ -86,48 +84,29 @@ internal static class LayerFactory
             return null;
         }
 
-        IEnumerable<IOperation>? elements = Unwrap(list) switch
-        {
-            IArrayCreationOperation { Initializer: { } items } => items.ElementValues,
-            IArrayCreationOperation => [],
-            ICollectionExpressionOperation collection when !collection.Elements.Any(e => e is ISpreadOperation) => collection.Elements,
-            _ => null,
-        };
-        if (elements is null)
+        if (new ModuleListReader(context, scope).Read(list) is not { } elements)
         {
             return null;
         }
 
         var layers = new List<LayerDescription>();
-        foreach (IOperation element in elements)
+        foreach ((Creation element, string name) in elements.Zip(ModuleListReader.NamesOf(elements), static (element, name) => (element, name)))
         {
-            (string? name, IOperation module) = Unwrap(element) switch
-            {
-                ITupleOperation { Elements: [{ ConstantValue: { HasValue: true, Value: string text } }, { } value] } => (text, value),
-                ITupleOperation => (null, element),
-                _ => (layers.Count.ToString(CultureInfo.InvariantCulture), element),
-            };
-            if (name is null)
-            {
-                return null;
-            }
-
-            CreatedLayer child = Read(context, scope, module);
-            string typeName = (child.Type ?? module.Type)?.GlobalName() ?? "object";
+            CreatedLayer child = element.Created;
+            string typeName = (child.Type ?? element.Operation.Type)?.GlobalName() ?? "object";
             layers.Add(new LayerDescription(name, child.Kind, typeName, child.Arguments, null, null, child.Body));
         }
 
         return new ModuleBody(1, layers.ToEquatableArray(), default, default);
     }
 
-    private static IOperation Unwrap(IOperation operation)
+    /// <summary>What a method returns, if it is certainly a module.</summary>
+    private static CreatedLayer? Made(ReadingContext context, ModuleScope scope, IOperation returned)
     {
-        while (operation is IConversionOperation conversion)
-        {
-            operation = conversion.Operand;
-        }
-
-        return operation;
+        IOperation chosen = new CreationReader(context, scope).Chosen(returned);
+        return CreationReader.IsNull(chosen) || CreationReader.Unwrap(chosen) is not (IInvocationOperation or IObjectCreationOperation)
+            ? null
+            : Read(context, scope, chosen);
     }
 
     private static EquatableArray<Argument> Arguments(ExpressionReader expressions, IEnumerable<IArgumentOperation> arguments) =>

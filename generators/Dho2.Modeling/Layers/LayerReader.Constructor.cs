@@ -1,4 +1,3 @@
-using System.Collections.Generic;
 using System.Linq;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
@@ -10,6 +9,43 @@ namespace Dho2.Modeling;
 
 internal sealed partial class LayerReader
 {
+    /// <summary>Takes what a constructor assigns to a member.</summary>
+    public void Assign(ISymbol member, IOperation value)
+    {
+        if (ComponentOf(member) is { } component)
+        {
+            Create(component, value);
+        }
+        else if (member is IFieldSymbol { IsReadOnly: true } or IPropertySymbol { SetMethod: null })
+        {
+            Scope.Values.Remove(member);
+            SetValue(member, value);
+        }
+    }
+
+    /// <summary>Takes down the name that a component is registered by.</summary>
+    public void Register(IInvocationOperation call)
+    {
+        if (call.TargetMethod.Name is "register_module" or "register_parameter" or "register_buffer" or "add_module"
+            && call.Arguments.Length >= 2
+            && call.Arguments[0].Value.ConstantValue is { HasValue: true, Value: string name }
+            && MemberOf(call.Arguments[1].Value) is { } member
+            && ComponentOf(member) is { } component)
+        {
+            component.RegisteredName = name;
+        }
+    }
+
+    /// <summary>A member that is assigned in a statement which was not understood.</summary>
+    public void Refuse(ISymbol member, IOperation value)
+    {
+        if (ComponentOf(member) is { } component)
+        {
+            component.Creation ??= value;
+            component.Obstacle = "it is assigned in a statement that may or may not run";
+        }
+    }
+
     /// <summary>Makes what is known of a constructor's arguments known by its parameters.</summary>
     private void Bind(IMethodSymbol constructor, EquatableArray<Argument> arguments)
     {
@@ -43,119 +79,24 @@ internal sealed partial class LayerReader
             ReadConstructor(chained.TargetMethod);
         }
 
-        IEnumerable<IOperation> statements = (body.BlockBody ?? body.ExpressionBody)?.Operations ?? Enumerable.Empty<IOperation>();
-        foreach (IOperation statement in statements)
-        {
-            context.Cancellation.ThrowIfCancellationRequested();
-            ReadConstructorStatement(statement);
-        }
+        new ConstructionReader(context, Scope, this).Run((body.BlockBody ?? body.ExpressionBody)?.Operations ?? Enumerable.Empty<IOperation>());
     }
 
     private static IInvocationOperation? ChainedCall(IOperation? initialiser) =>
         initialiser as IInvocationOperation ?? (initialiser as IExpressionStatementOperation)?.Operation as IInvocationOperation;
 
-    private void ReadConstructorStatement(IOperation statement)
-    {
-        switch (statement)
-        {
-            case IVariableDeclarationGroupOperation group:
-                foreach (IVariableDeclaratorOperation declarator in group.Declarations.SelectMany(d => d.Declarators))
-                {
-                    if (declarator.Initializer is { } initializer)
-                    {
-                        Forget(declarator.Symbol);
-                        SetValue(declarator.Symbol, initializer.Value);
-                    }
-                }
-
-                break;
-            case IExpressionStatementOperation { Operation: ISimpleAssignmentOperation { Target: ILocalReferenceOperation local } assignment }:
-                Forget(local.Local);
-                SetValue(local.Local, assignment.Value);
-                break;
-            case IExpressionStatementOperation
-            {
-                Operation: ISimpleAssignmentOperation { Target: IMemberReferenceOperation { Instance: IInstanceReferenceOperation } target } assignment,
-            }:
-                Assign(target.Member, assignment.Value);
-                break;
-            case IExpressionStatementOperation { Operation: IInvocationOperation { Instance: IInstanceReferenceOperation } call }:
-                Register(call);
-                break;
-            default:
-                RefuseAssignments(statement);
-                break;
-        }
-    }
-
-    private void Forget(ISymbol variable) => Scope.Values.Remove(variable);
-
-    private void Assign(ISymbol member, IOperation value)
-    {
-        if (ComponentOf(member) is { } component)
-        {
-            Create(component, value);
-        }
-        else if (member is IFieldSymbol { IsReadOnly: true } or IPropertySymbol { SetMethod: null })
-        {
-            Forget(member);
-            SetValue(member, value);
-        }
-    }
-
-    /// <summary>Takes down the name that a component is registered by.</summary>
-    private void Register(IInvocationOperation call)
-    {
-        if (call.TargetMethod.Name is "register_module" or "register_parameter" or "register_buffer" or "add_module"
-            && call.Arguments.Length >= 2
-            && call.Arguments[0].Value.ConstantValue is { HasValue: true, Value: string name }
-            && MemberOf(call.Arguments[1].Value) is { } member
-            && ComponentOf(member) is { } component)
-        {
-            component.RegisteredName = name;
-        }
-    }
-
-    /// <summary>What is assigned in a loop or a condition may differ from what a stage would create.</summary>
-    private void RefuseAssignments(IOperation statement)
-    {
-        foreach (IOperation operation in statement.DescendantsAndSelf())
-        {
-            IOperation? target = operation switch
-            {
-                IAssignmentOperation assignment => assignment.Target,
-                IIncrementOrDecrementOperation change => change.Target,
-                IArgumentOperation { Parameter.RefKind: RefKind.Ref or RefKind.Out } argument => argument.Value,
-                _ => null,
-            };
-            switch (target)
-            {
-                case IMemberReferenceOperation { Instance: IInstanceReferenceOperation } member:
-                    Forget(member.Member);
-                    if (ComponentOf(member.Member) is { } component)
-                    {
-                        component.Creation ??= (operation as IAssignmentOperation)?.Value ?? target;
-                        component.Obstacle = "it is assigned in a statement that may or may not run";
-                    }
-
-                    break;
-                case ILocalReferenceOperation local:
-                    Forget(local.Local);
-                    break;
-                case IParameterReferenceOperation parameter:
-                    Forget(parameter.Parameter);
-                    break;
-            }
-        }
-    }
-
     private LayerEntry? ComponentOf(ISymbol member) =>
         components.FirstOrDefault(component => SymbolEqualityComparer.Default.Equals(component.Member, member));
 
+    /// <summary>The member that an expression names, or that a <c>ModuleList</c> is made of.</summary>
     private static ISymbol? MemberOf(IOperation operation) => operation switch
     {
         IConversionOperation conversion => MemberOf(conversion.Operand),
         IMemberReferenceOperation { Instance: IInstanceReferenceOperation } member => member.Member,
+        IObjectCreationOperation { Type.Name: "ModuleList", Arguments: [{ Value: var elements }] } => MemberOf(elements),
+        ICollectionExpressionOperation { Elements: [ISpreadOperation { Operand: var elements }] } => MemberOf(elements),
+        IInvocationOperation { TargetMethod.Name: "ToArray", Arguments: [{ Value: var elements }] } => MemberOf(elements),
+        IInvocationOperation { TargetMethod.Name: "ToArray", Instance: { } list } => MemberOf(list),
         _ => null,
     };
 }

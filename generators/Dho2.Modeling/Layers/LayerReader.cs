@@ -15,6 +15,7 @@ namespace Dho2.Modeling;
 internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymbol type)
 {
     private readonly List<LayerEntry> components = [];
+    private bool hasGeneratedConstructor;
 
     /// <summary>The layers and known values, once they are read.</summary>
     public ModuleScope Scope { get; } = new();
@@ -30,6 +31,7 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
     /// <param name="arguments">Its arguments by parameter name.</param>
     public void Read(IMethodSymbol? constructor, EquatableArray<Argument> arguments)
     {
+        hasGeneratedConstructor = constructor is null;
         if (constructor is not null)
         {
             Bind(constructor, arguments);
@@ -50,17 +52,69 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
             ReadConstructor(constructor);
         }
 
-        Layers = components.Where(IsLayer).ToList();
+        Layers = components.Where(IsLayer).SelectMany(Flatten).ToList();
         for (int i = 0; i < Layers.Count; i++)
         {
             LayerEntry layer = Layers[i];
-            Scope.Layers.Add(layer.Member, i);
+            if (layer.Element < 0)
+            {
+                Scope.Layers.Add(layer.Member, i);
+            }
+            else
+            {
+                Scope.Lists[layer.Member] = Scope.Lists.TryGetValue(layer.Member, out IReadOnlyList<int>? before) ? [.. before, i] : [i];
+            }
+
             Scope.Descriptions.Add(Describe(layer));
+            Scope.Fields.Add(layer.FieldName);
         }
     }
 
-    private bool IsLayer(LayerEntry component) =>
-        context.Known.IsModule(component.Type) || context.Known.IsParameter(component.Type);
+    private bool IsLayer(LayerEntry component)
+    {
+        if (component.IsNull || (component.Creation is null && component.Obstacle is null && IsNullable(component.Type)))
+        {
+            Scope.Values[component.Member] = Argument.OfNull("");
+            return false;
+        }
+
+        return component.ElementType is not null || context.Known.IsModule(component.Type) || context.Known.IsParameter(component.Type);
+    }
+
+    private static bool IsNullable(ITypeSymbol type) => type.NullableAnnotation == NullableAnnotation.Annotated;
+
+    /// <summary>A single layer, or the elements of a list of layers.</summary>
+    private IEnumerable<LayerEntry> Flatten(LayerEntry component)
+    {
+        if (component.ElementType is not { } elementType || component.Creation is null)
+        {
+            return [component];
+        }
+
+        bool isRegistered = hasGeneratedConstructor || component.RegisteredName is not null || context.Known.IsModuleList(component.Type);
+        List<Creation>? elements = Scope.Collections.TryGetValue(component.Member, out List<Creation>? list) ? list : null;
+        if (elements is null || elements.Contains(Creation.Missing) || !isRegistered || component.Obstacle is not null)
+        {
+            component.Obstacle ??= elements is null || isRegistered
+                ? "it is not known at compile time which modules it holds"
+                : "TorchSharp does not register the modules in it; make it a ModuleList";
+            return [component];
+        }
+
+        Scope.Lists[component.Member] = [];
+        string[] names = ModuleListReader.NamesOf(elements).ToArray();
+        return elements.Select((element, i) =>
+        {
+            var entry = new LayerEntry(component.Member, elementType, component.Name, component.TypePosition)
+            {
+                Element = i,
+                ElementName = names[i],
+                RegisteredName = $"{component.RegisteredName ?? component.Member.Name}.{names[i]}",
+            };
+            entry.Take(element);
+            return entry;
+        });
+    }
 
     private void ReadMember(MemberDeclarationSyntax member, SemanticModel semantics)
     {
@@ -96,9 +150,10 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
         ISymbol member, ITypeSymbol memberType, SyntaxToken name, TypeSyntax typeSyntax, ExpressionSyntax? initialiser, bool isReadOnly)
     {
         IOperation? creation = initialiser is null ? null : context.Operation(initialiser);
-        if (context.Known.IsModule(memberType) || context.Known.IsTensor(memberType))
+        ITypeSymbol? element = context.Known.ElementOf(memberType);
+        if (element is not null || context.Known.IsModule(memberType) || context.Known.IsTensor(memberType))
         {
-            var component = new LayerEntry(member, memberType, name, typeSyntax.SpanStart);
+            var component = new LayerEntry(member, memberType, name, typeSyntax.SpanStart) { ElementType = element };
             components.Add(component);
             if (creation is not null)
             {
@@ -128,66 +183,31 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
             component.Obstacle = "it is assigned more than once";
         }
 
-        component.Creation = creation;
-        if (IsLayer(component))
+        var creations = new CreationReader(context, Scope);
+        IOperation chosen = creations.Chosen(creation);
+        component.IsNull = CreationReader.IsNull(chosen);
+        if (component.IsNull)
         {
-            component.Created = LayerFactory.Read(context, Scope, creation);
+            // What declares that there is nothing may be followed by what there is.
+            return;
         }
 
-        var constants = new List<ConstantSource>();
-        foreach (IOperation operation in creation.DescendantsAndSelf())
+        if (component.ElementType is not null)
         {
-            context.HasErrors |= operation is IInvalidOperation;
-            component.Obstacle ??= ObstacleIn(component, operation, creation, constants);
+            component.Creation = chosen;
+            context.HasErrors |= chosen.DescendantsAndSelf().Any(part => part is IInvalidOperation);
+            Scope.Collections[component.Member] = new ModuleListReader(context, Scope).Read(chosen);
+            return;
         }
 
-        component.Constants = constants.Distinct().ToEquatableArray();
+        component.Take(creations.Read(chosen, context.Known.IsModule(component.Type) || context.Known.IsParameter(component.Type)));
     }
-
-    private string? ObstacleIn(LayerEntry component, IOperation operation, IOperation creation, List<ConstantSource> constants)
-    {
-        switch (operation)
-        {
-            case IInstanceReferenceOperation { ReferenceKind: InstanceReferenceKind.ContainingTypeInstance } instance:
-                if (instance.Parent is IMemberReferenceOperation member && Scope.IsRepeatable(member.Member, member.Type))
-                {
-                    Scope.UsedMembers.Add(member.Member);
-                    component.UsesMembers = true;
-                    return null;
-                }
-
-                return "its creation uses the model itself, which a stage does not have";
-            case ILocalReferenceOperation { IsDeclaration: false } local when IsOutside(local.Local, creation):
-                return Repeat(local.Local, local.Local.Type, constants);
-            case IParameterReferenceOperation parameter when IsOutside(parameter.Parameter, creation):
-                return Repeat(parameter.Parameter, parameter.Parameter.Type, constants);
-            default:
-                return FileLocalTypes.UsedBy(operation) is { } local2
-                    ? $"its creation uses '{local2.Name}', which is local to its file"
-                    : null;
-        }
-    }
-
-    private string? Repeat(ISymbol variable, ITypeSymbol variableType, List<ConstantSource> constants)
-    {
-        if (Scope.Values.TryGetValue(variable, out Argument? value) && ConstantText.Write(value, variableType) is { } text)
-        {
-            constants.Add(new ConstantSource(variable.Name, variableType.GlobalName(), text));
-            return null;
-        }
-
-        return $"its creation reads '{variable.Name}', whose value is not known at compile time";
-    }
-
-    private static bool IsOutside(ISymbol variable, IOperation creation) =>
-        variable.DeclaringSyntaxReferences.All(reference =>
-            reference.SyntaxTree != creation.Syntax.SyntaxTree || !creation.Syntax.Span.Contains(reference.Span));
 
     private LayerDescription Describe(LayerEntry layer)
     {
         ITypeSymbol? created = layer.Created?.Type;
         ITypeSymbol holder = created ?? layer.Type;
-        StageChoice stage = StageReader.Of(layer.Member, created, layer.Type);
+        StageChoice stage = StageReader.Of(layer.Member, created, layer.Type, System.Math.Max(0, layer.Element));
         return new LayerDescription(
             layer.RegisteredName ?? ComponentName(layer.Member) ?? layer.Member.Name,
             layer.Created?.Kind ?? "unknown",

@@ -40,6 +40,9 @@ public enum ModelProblemKind
 
     /// <summary>A layer draws random numbers that depend on the partition.</summary>
     NestedDropout,
+
+    /// <summary>The stages of a member do not fit the layers that it holds.</summary>
+    StagesOfList,
 }
 
 /// <summary>One problem and its place.</summary>
@@ -77,6 +80,7 @@ public static class ModelProblemKinds
         ModelProblemKind.InstanceMember => "'{0}' belongs to the model, which no stage has: {1}",
         ModelProblemKind.PartitionDependentRandomness => "The masks of '{0}' would depend on the partition; use a Dropout layer, whose masks follow from the seed, the layer's name, the micro-batch and the step",
         ModelProblemKind.NestedDropout => "The masks of dropout '{0}' depend on the partition and on the order of the ranks; a Dropout layer of '{1}' itself gives the same masks for every partition",
+        ModelProblemKind.StagesOfList => "The stages of '{0}' do not fit: {1}; each [Stage] holds from its element to the next one's, as in [Stage(0), Stage(1, From = 9)]",
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not a kind of problem."),
     };
 }

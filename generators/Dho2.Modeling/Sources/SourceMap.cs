@@ -67,13 +67,14 @@ public readonly record struct SourceSpan(int File, int Start, int Length, int St
 public sealed record CopiedText(SourceSpan Span, string Text);
 
 /// <summary>A layer's place and what creates it.</summary>
-/// <param name="Member">The field or property that holds it.</param>
+/// <param name="Member">The field or property that holds it; for an element of a list, the field that holds it in a stage.</param>
 /// <param name="Declaration">The place of the member's name.</param>
 /// <param name="TypeText">The declared type as it can be written in the layer's file.</param>
 /// <param name="Initialiser">The expression that creates it; null where none was found.</param>
 /// <param name="Constants">Variables of the constructor that the expression reads, with their values.</param>
 /// <param name="UsesMembers">Whether the expression reads instance members with constant values.</param>
 /// <param name="IsParameter">Whether it is a <c>Parameter</c> and not a module.</param>
+/// <param name="Element">For an element of a list of layers: its place in it; -1 for a single layer.</param>
 public sealed record LayerSource(
     string Member,
     SourceSpan Declaration,
@@ -81,7 +82,8 @@ public sealed record LayerSource(
     CopiedText? Initialiser,
     EquatableArray<ConstantSource> Constants,
     bool UsesMembers,
-    bool IsParameter);
+    bool IsParameter,
+    int Element = -1);
 
 /// <summary>An operation's place in its statement.</summary>
 /// <param name="Start">Offset within the statement's text; -1 where the operation has no text of its own.</param>
@@ -123,6 +125,7 @@ public enum StatementForm
 /// <param name="Writes">Variables that hold something new afterwards.</param>
 /// <param name="Assigns">The variables among <paramref name="Writes"/> that the text assigns; the others name a tensor that it changes.</param>
 /// <param name="UsingLength">Characters of a leading <c>using</c> of a declaration, spaces included; 0 where there is none.</param>
+/// <param name="Substitutions">Parts of the text in whose place something else stands in stages, in order; they do not overlap.</param>
 public sealed record StatementSource(
     CopiedText Text,
     StatementForm Form,
@@ -131,7 +134,14 @@ public sealed record StatementSource(
     EquatableArray<VariableRead> OwnReads,
     EquatableArray<VariableRead> Writes,
     EquatableArray<string> Assigns,
-    int UsingLength);
+    int UsingLength,
+    EquatableArray<Substitution> Substitutions = default);
+
+/// <summary>A part of a statement's text that stages write otherwise: an element of a list of layers, a variable of one round of a loop, what is decided at compile time.</summary>
+/// <param name="Start">Offset within the statement's text.</param>
+/// <param name="Length">The number of characters.</param>
+/// <param name="Text">What stands there instead.</param>
+public sealed record Substitution(int Start, int Length, string Text);
 
 /// <summary>A variable of <c>forward</c>.</summary>
 /// <param name="Name">Its name.</param>

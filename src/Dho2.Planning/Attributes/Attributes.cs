@@ -176,4 +176,10 @@ public sealed class AdmmAttribute : Attribute
 
     /// <summary>The update rule.</summary>
     public AdmmRule Rule { get; set; } = AdmmRule.Consensus;
+
+    /// <summary>
+    /// Whether each replica estimates the curvature of its own samples alone; by default one estimate is shared by all, at
+    /// the cost of one reduction over them per product.
+    /// </summary>
+    public bool LocalCurvature { get; set; }
 }

@@ -79,7 +79,11 @@ public sealed record CurvatureOptions(
 /// <param name="Sigma">Weight of the proximal term.</param>
 /// <param name="Relaxation">Over-relaxation (a).</param>
 /// <param name="Rule">The update rule.</param>
-public sealed record AdmmOptions(int Period, double Sigma, double Relaxation, AdmmRule Rule);
+public sealed record AdmmOptions(int Period, double Sigma, double Relaxation, AdmmRule Rule)
+{
+    /// <summary>Whether each replica estimates the curvature of its own samples alone, in place of one estimate shared by all.</summary>
+    public bool LocalCurvature { get; init; }
+}
 
 /// <summary>One input or target: the batch dimension is not part of <paramref name="Dimensions"/>.</summary>
 /// <param name="Name">The parameter's name.</param>

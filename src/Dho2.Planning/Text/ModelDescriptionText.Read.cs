@@ -78,7 +78,11 @@ public static partial class ModelDescriptionText
             Period: reader.Member("period", isFirst: true).Integer32(),
             Sigma: reader.Member("sigma").Number(),
             Relaxation: reader.Member("relaxation").Number(),
-            Rule: reader.Member("rule").Enumeration<AdmmRule>());
+            Rule: reader.Member("rule").Enumeration<AdmmRule>())
+        {
+            // Written only where it is true: descriptions from before it was known stay as they are.
+            LocalCurvature = reader.IsNext(',') && reader.Member("localCurvature").Boolean(),
+        };
         reader.Expect('}');
         return admm;
     }

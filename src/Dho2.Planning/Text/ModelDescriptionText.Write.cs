@@ -65,7 +65,13 @@ public static partial class ModelDescriptionText
         if (options.Admm is { } admm)
         {
             writer.Begin('{').Name("period").Integer(admm.Period).Name("sigma").Number(admm.Sigma);
-            writer.Name("relaxation").Number(admm.Relaxation).Name("rule").Text(admm.Rule.ToString()).End('}');
+            writer.Name("relaxation").Number(admm.Relaxation).Name("rule").Text(admm.Rule.ToString());
+            if (admm.LocalCurvature)
+            {
+                writer.Name("localCurvature").Boolean(true);
+            }
+
+            writer.End('}');
         }
         else
         {

@@ -40,8 +40,15 @@ internal sealed class ResidualBalance
         this.settings = settings;
     }
 
-    /// <summary>The sigma of the next period.</summary>
+    /// <summary>The sigma of the next period: never above the ceiling, which may have come down below the present one.</summary>
     public double Next(AdmmResiduals residuals, double sigma, double ceiling)
+    {
+        // A ceiling that is not above 0 says that the base diverges without any pull: sigma cannot mend that.
+        double next = Follow(residuals, sigma, ceiling);
+        return ceiling > 0 ? Math.Min(next, ceiling) : next;
+    }
+
+    private double Follow(AdmmResiduals residuals, double sigma, double ceiling)
     {
         growth = residuals.Primal > last.Primal && residuals.Dual > last.Dual ? growth + 1 : 0;
         last = residuals;

@@ -41,6 +41,8 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
     private readonly List<DropoutSeeding> seedings = [];
     private CurvatureBatch? batch;
     private StageGraph[] graphs = [];
+    private double counted;
+    private double countFactor = 1;
 
     /// <summary>Creates the operator of one stage, without a batch yet.</summary>
     /// <param name="twin">A second instance of the stage; the operator's own from now on.</param>
@@ -95,6 +97,9 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
 
     /// <inheritdoc/>
     public long LocalSize => flat.Count;
+
+    /// <summary>A loss with weights of its own, in place of the mean: the sum over a micro-batch and the count that divides it, as in the definition.</summary>
+    public Func<IReadOnlyList<Tensor>, IReadOnlyList<Tensor>, (Tensor Sum, Tensor Count)>? CountedLoss { get; init; }
 
     /// <summary>The parameters that products are taken at, shape (n_s): the snapshot of the last <see cref="Begin"/>.</summary>
     public Tensor Snapshot => flat.Values;
@@ -180,6 +185,12 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         }
 
         current.Replicas?.AllReduce(product);
+        if (countFactor != 1)
+        {
+            using IDisposable noGrad = no_grad();
+            product.mul_(countFactor);
+        }
+
         if (!settings.RetainGraphs)
         {
             ReleaseGraphs();
@@ -224,12 +235,13 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
             graph.Forward(
                 twin,
                 incoming is null ? current.MicroBatch(current.Samples.Inputs, i) : null,
-                outgoing is null ? results => loss(results, current.MicroBatch(current.Samples.Targets, i)).mul(weight) : null);
+                outgoing is null ? results => LossOf(results, i).mul(weight) : null);
             if (outgoing is not null)
             {
                 Send(graph.Outputs.Select(output => output.detach()), +1);
             }
         });
+        ReduceCount(current);
         ForEach("backward", i =>
         {
             StageGraph graph = graphs[i];
@@ -241,6 +253,33 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
 
             Send(graph.Backward(leaves), -1);
         });
+    }
+
+    private Tensor LossOf(IReadOnlyList<Tensor> results, int microBatch)
+    {
+        Tensor[] targets = batch!.MicroBatch(batch.Samples.Targets, microBatch);
+        if (CountedLoss is null)
+        {
+            return loss(results, targets);
+        }
+
+        (Tensor sum, Tensor count) = CountedLoss(results, targets);
+        counted += count.ToDouble();
+        return sum.div(batch.Sizes[microBatch]);
+    }
+
+    // What the loss counts is known once all micro-batches went forward; the matrix is linear in the loss, so that
+    // products divided by samples are put right by one factor.
+    private void ReduceCount(CurvatureBatch current)
+    {
+        if (CountedLoss is not null)
+        {
+            Span<double> total = [counted];
+            counted = 0;
+            pipeline?.AllReduce(total);
+            current.Replicas?.AllReduce(total);
+            countFactor = total[0] > 0 ? current.TotalSamples / total[0] : 0;
+        }
     }
 
     private Tensor[] TurnRound(StageGraph graph, Tensor[] views)

@@ -25,6 +25,16 @@ public sealed class PipelineDefinition
     public required Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, torch.Tensor> Loss { get; init; }
 
     /// <summary>
+    /// The loss with weights of its own, such as one that ignores labels, in place of <see cref="Loss"/>: the sum over one
+    /// micro-batch and the count that divides it, both 0-dimensional. Counts are added up over all micro-batches and replicas,
+    /// and divide the whole. Null where the loss is a mean over samples.
+    /// </summary>
+    public Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, (torch.Tensor Sum, torch.Tensor Count)>? CountedLoss { get; init; }
+
+    /// <summary>The mean that a sum and its count make.</summary>
+    public static torch.Tensor MeanOf((torch.Tensor Sum, torch.Tensor Count) loss) => loss.Sum / loss.Count;
+
+    /// <summary>
     /// Each stage's ADMM update with the attributes' numbers, made from its flat parameters; null where the model has no
     /// <see cref="AdmmAttribute"/>. A run whose numbers are overridden uses <see cref="AdmmUpdate.Create"/> instead.
     /// </summary>

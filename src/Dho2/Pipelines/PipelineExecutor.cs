@@ -63,6 +63,15 @@ public sealed class PipelineExecutor : IDisposable
     /// <summary>The stage's part in tied parameters; null where the model has none.</summary>
     internal StageTies? Ties { get; init; }
 
+    /// <summary>
+    /// A loss with weights of its own, in place of the mean: the sum over a micro-batch and what divides it, both
+    /// 0-dimensional. Micro-batches' sums are then divided by samples, and <see cref="Count"/> says what should divide them.
+    /// </summary>
+    public Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, (torch.Tensor Sum, torch.Tensor Count)>? CountedLoss { get; init; }
+
+    /// <summary>What the loss has counted in the last <see cref="Train"/>, on the last stage; samples where it is a mean over them.</summary>
+    public double Count { get; private set; }
+
     /// <summary>Whether this is the first stage, which reads the model's inputs.</summary>
     public bool IsFirst => incoming is null;
 
@@ -87,6 +96,7 @@ public sealed class PipelineExecutor : IDisposable
         using IDisposable grad = torch.enable_grad();
         using var slots = new MicroBatchSlots(batch, sizes);
         Ties?.BeginStep();
+        Count = 0;
         double sum = 0;
         foreach (Instruction instruction in instructions)
         {
@@ -119,10 +129,11 @@ public sealed class PipelineExecutor : IDisposable
     /// <param name="batch">The samples; only the first stage looks at the inputs and the last at the targets.</param>
     /// <param name="sizes">Samples in each micro-batch.</param>
     /// <param name="inspect">
-    /// Called on the last stage with each micro-batch's results and targets and its mean loss; the tensors die afterwards.
+    /// Called on the last stage with each micro-batch's results and targets, its mean loss and what that is the mean over:
+    /// its samples, or what the loss counts; the tensors die afterwards.
     /// </param>
     /// <exception cref="PipelineException">An instruction failed, or a neighbouring rank did.</exception>
-    public void Evaluate(Batch batch, IReadOnlyList<int> sizes, Action<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, double> inspect)
+    public void Evaluate(Batch batch, IReadOnlyList<int> sizes, Action<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, double, double> inspect)
     {
         SetTraining(false);
         using IDisposable noGrad = torch.no_grad();
@@ -182,7 +193,7 @@ public sealed class PipelineExecutor : IDisposable
         }
     }
 
-    private void Forward(MicroBatchSlot slot, Action<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, double>? inspect = null)
+    private void Forward(MicroBatchSlot slot, Action<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, double, double>? inspect = null)
     {
         // What the stage makes on the way dies here; the graph keeps what its backward needs.
         using DisposeScope scope = torch.NewDisposeScope();
@@ -200,11 +211,13 @@ public sealed class PipelineExecutor : IDisposable
         }
 
         torch.Tensor[] targets = slot.Targets();
-        torch.Tensor value = loss(outputs, targets);
+        (torch.Tensor value, double count) = LossOf(outputs, targets, slot.Samples);
         if (value.numel() != 1)
         {
             throw new InvalidOperationException($"The loss has shape ({string.Join(", ", value.shape)}); it must be one number.");
         }
+
+        Count += count;
 
         if (inspect is null)
         {
@@ -212,8 +225,19 @@ public sealed class PipelineExecutor : IDisposable
         }
         else
         {
-            inspect(outputs, targets, value.ToDouble());
+            inspect(outputs, targets, count > 0 ? value.ToDouble() * slot.Samples / count : 0, count);
         }
+    }
+
+    private (torch.Tensor Value, double Count) LossOf(torch.Tensor[] outputs, torch.Tensor[] targets, int samples)
+    {
+        if (CountedLoss is null)
+        {
+            return (loss(outputs, targets), samples);
+        }
+
+        (torch.Tensor sum, torch.Tensor count) = CountedLoss(outputs, targets);
+        return (sum / samples, count.ToDouble());
     }
 
     private void Backward(MicroBatchSlot slot, double weight)

@@ -34,7 +34,10 @@ internal sealed class CurvatureWork : IDisposable
         this.space = space;
         var context = new StageContext(setup.Options.Seed) { DType = setup.DType };
         IPipelineStage twin = setup.Definition.Stages[pipeline.Rank](context);
-        hessian = new PipelineHessian(twin, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss, setup.Options.Products, setup.Definition.Ties);
+        hessian = new PipelineHessian(twin, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss, setup.Options.Products, setup.Definition.Ties)
+        {
+            CountedLoss = setup.Definition.CountedLoss,
+        };
         estimators =
         [
             .. setup.EstimatedStages.Select(stage =>

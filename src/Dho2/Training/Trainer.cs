@@ -51,13 +51,13 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    /// <summary>Raised after every training step of <see cref="Fit"/>.</summary>
+    /// <summary>Raised after every training step of <c>Fit</c>.</summary>
     public event Action<StepCompleted>? StepCompleted;
 
     /// <summary>Raised after every curvature estimate.</summary>
     public event Action<CurvatureRefreshed>? CurvatureRefreshed;
 
-    /// <summary>Raised after every epoch of <see cref="Fit"/>.</summary>
+    /// <summary>Raised after every epoch of <c>Fit</c>.</summary>
     public event Action<EpochCompleted>? EpochCompleted;
 
     /// <summary>The plan that is executed.</summary>
@@ -80,11 +80,20 @@ public sealed class Trainer : IDisposable
     /// <param name="test">The test data; null for none.</param>
     /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
     /// <exception cref="PipelineException">A rank failed; it names rank, stage, micro-batch and instruction.</exception>
-    public void Fit(IDataset train, IDataset? test = null)
-    {
-        long start = Stopwatch.GetTimestamp();
-        threads.Run(i => FitRank(ranks[i], train, test, start));
-    }
+    public void Fit(IDataset train, IDataset? test = null) =>
+        Fit(ReplicaData.Dealt(train, setup.Replicas, Plan.Options.Batch, Options.Seed), test);
+
+    /// <summary>
+    /// Trains where each replica has data of its own, as in federated settings. An epoch has as many steps as the largest
+    /// data set; a replica whose own has ended goes on without samples.
+    /// </summary>
+    /// <param name="train">The training data of each replica; a process reads those of its own ranks, and the counts of all.</param>
+    /// <param name="test">The test data; null for none.</param>
+    /// <exception cref="ArgumentException">There are not as many data sets as replicas.</exception>
+    /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
+    /// <exception cref="PipelineException">A rank failed; it names rank, stage, micro-batch and instruction.</exception>
+    public void Fit(IReadOnlyList<IDataset> train, IDataset? test = null) =>
+        Fit(ReplicaData.Own(train, setup.Replicas, Plan.Options.Batch, Options.Seed), test);
 
     /// <summary>Computes loss and accuracy over a data set, outside training.</summary>
     /// <param name="data">The data; only the stages that need inputs or targets read them.</param>
@@ -117,7 +126,10 @@ public sealed class Trainer : IDisposable
         return results[0];
     }
 
-    /// <summary>Copies the first replica's parameters and buffers into a module with the same names, such as the unsplit model.</summary>
+    /// <summary>
+    /// Copies what the replicas have agreed on into a module with the same names, such as the unsplit model: parameters
+    /// (under consensus ADMM, the consensus) and buffers, running statistics averaged over the replicas.
+    /// </summary>
     /// <param name="model">The module; overwritten.</param>
     /// <exception cref="ArgumentException">A name or shape of the stages is not in the module.</exception>
     public void CopyTo(torch.nn.Module model)
@@ -125,18 +137,20 @@ public sealed class Trainer : IDisposable
         using DisposeScope scope = torch.NewDisposeScope();
         using IDisposable noGrad = torch.no_grad();
         Dictionary<string, torch.Tensor> state = model.state_dict();
-        foreach (FlatParameters flat in ranks.Where(rank => rank.Replica == 0).Select(rank => rank.Flat))
+        if (MissingIn(state) is { } missing)
         {
-            foreach ((string name, torch.Tensor value) in flat.Segments.Zip(flat.Parameters, (s, p) => (s.Name, (torch.Tensor)p)).Concat(flat.Buffers))
-            {
-                if (!state.TryGetValue(name, out torch.Tensor? target) || !target.shape.SequenceEqual(value.shape))
-                {
-                    throw new ArgumentException($"The module has no '{name}' of shape ({string.Join(", ", value.shape)}).", nameof(model));
-                }
-
-                target.copy_(value);
-            }
+            throw new ArgumentException($"The module has no {missing}.", nameof(model));
         }
+
+        threads.Run(i =>
+        {
+            using IDisposable agreed = ranks[i].EnterAgreed();
+            using IDisposable noGradOnThread = torch.no_grad();
+            foreach ((string name, torch.Tensor value) in ranks[i].Replica == 0 ? NamedValues(ranks[i].Flat) : [])
+            {
+                state[name].copy_(value);
+            }
+        });
     }
 
     /// <summary>Ends the ranks of this process and releases their memory, unless one of them hangs and may still use it.</summary>
@@ -151,21 +165,41 @@ public sealed class Trainer : IDisposable
         }
     }
 
-    private void FitRank(TrainingRank rank, IDataset train, IDataset? test, long start)
+    private static IEnumerable<(string Name, torch.Tensor Value)> NamedValues(FlatParameters flat) =>
+        flat.Segments.Zip(flat.Parameters, (s, p) => (s.Name, (torch.Tensor)p)).Concat(flat.Buffers);
+
+    private string? MissingIn(Dictionary<string, torch.Tensor> state) => ranks
+        .Where(rank => rank.Replica == 0)
+        .SelectMany(rank => NamedValues(rank.Flat))
+        .Where(entry => !state.TryGetValue(entry.Name, out torch.Tensor? target) || !target.shape.SequenceEqual(entry.Value.shape))
+        .Select(entry => $"'{entry.Name}' of shape ({string.Join(", ", entry.Value.shape)})")
+        .FirstOrDefault();
+
+    private void Fit(ReplicaData train, IDataset? test)
     {
-        var sampler = new EpochSampler(train.Count, Plan.Options.Batch, setup.Replicas, Options.Seed);
+        long start = Stopwatch.GetTimestamp();
+        threads.Run(i => FitRank(ranks[i], train, test, start));
+    }
+
+    private void FitRank(TrainingRank rank, ReplicaData train, IDataset? test, long start)
+    {
         long firstStep = rank.Steps;
-        long totalSteps = firstStep + (sampler.StepsPerEpoch * Options.Epochs);
+        long totalSteps = firstStep + (train.StepsPerEpoch * Options.Epochs);
         long samples = 0;
         for (int i = 0; i < Options.Epochs; i++)
         {
             double lossSum = 0;
-            foreach (long[][] dealt in sampler.Shuffled(++rank.Epochs))
+            foreach (long[][] dealt in train.Epoch(++rank.Epochs))
             {
                 using DisposeScope scope = torch.NewDisposeScope();
-                rank.LearningRate = LearningRateAt((double)(rank.Steps - firstStep) / (totalSteps - firstStep));
-                Batch batch = rank.Read(train, dealt[rank.Replica]);
-                Report(rank, rank.RefreshIfDue(batch, wanted => DrawForCurvature(rank, train, wanted)));
+                if (Options.LearningRateSchedule is null)
+                {
+                    rank.LearningRate = LearningRateAt((double)(rank.Steps - firstStep) / (totalSteps - firstStep));
+                }
+
+                IDataset own = train.Of(rank.Replica);
+                Batch batch = rank.Read(own, dealt[rank.Replica]);
+                Report(rank, rank.RefreshIfDue(batch, wanted => rank.Read(own, train.DrawForCurvature(rank.Replica, wanted, rank.Steps + 1))));
                 StepResult result = rank.Step(batch, dealt.Sum(share => share.Length));
                 lossSum += result.Loss * result.Samples;
                 samples += result.Samples;
@@ -176,6 +210,7 @@ public sealed class Trainer : IDisposable
                 }
             }
 
+            rank.EndEpoch(lossSum / train.Count);
             Evaluation? evaluation = test is null ? null : rank.Evaluate(test);
             if (rank.IsLeader)
             {
@@ -197,11 +232,5 @@ public sealed class Trainer : IDisposable
                 CurvatureRefreshed?.Invoke(refreshed);
             }
         }
-    }
-
-    private Batch DrawForCurvature(TrainingRank rank, IDataset train, int wanted)
-    {
-        var sampler = new EpochSampler(train.Count, wanted, setup.Replicas, StageContext.SeedOf(Options.Seed, "curvature"));
-        return rank.Read(train, sampler.Shuffled((int)(rank.Steps + 1)).First()[rank.Replica]);
     }
 }

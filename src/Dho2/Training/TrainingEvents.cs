@@ -9,7 +9,14 @@ namespace Dho2;
 /// <param name="GradientNorm">The Euclidean norm of the whole model's gradient, before clipping.</param>
 /// <param name="LearningRate">The base optimizer's rate.</param>
 /// <param name="Samples">Samples in the step, over all replicas.</param>
-public sealed record StepResult(long Step, double Loss, double GradientNorm, double LearningRate, int Samples);
+public sealed record StepResult(long Step, double Loss, double GradientNorm, double LearningRate, int Samples)
+{
+    /// <summary>Bytes that the reporting rank has sent in this step, its share of a curvature estimate before it included.</summary>
+    public long BytesSent { get; init; }
+
+    /// <summary>The round of agreement that ended the step; null where none did.</summary>
+    public AdmmRound? Round { get; init; }
+}
 
 /// <summary>Reports a training step of <c>Fit</c>.</summary>
 /// <param name="Result">What the step did.</param>
@@ -33,9 +40,9 @@ public sealed record CurvatureRefreshed(long Step, int? Stage, CurvatureEstimate
 public sealed record EpochCompleted(int Epoch, double TrainingLoss, Evaluation? Test, TimeSpan Elapsed);
 
 /// <summary>Loss and accuracy over a data set; the same on every rank.</summary>
-/// <param name="Loss">The mean loss over the samples.</param>
+/// <param name="Loss">The mean loss over the samples, or over what the loss counts.</param>
 /// <param name="Accuracy">
-/// The share of samples whose largest output is at the label's index; null where results are not (samples, classes) or
+/// The share of samples whose largest output is at the label's index, among those whose label is not negative; null where results are not (samples, classes) or
 /// targets are not one class label each.
 /// </param>
 /// <param name="Samples">Samples evaluated.</param>

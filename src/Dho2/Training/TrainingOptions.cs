@@ -49,6 +49,17 @@ public sealed record TrainingOptions
         init => finalLearningRate = value is { } rate ? AtLeastZero(nameof(FinalLearningRate), rate) : null;
     }
 
+    /// <summary>
+    /// One of TorchSharp's own schedules for the base's rate, made for the optimizer that it is given, such as
+    /// <c>optimizer => torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 1000)</c>. It begins at
+    /// <see cref="LearningRate"/> (lr_0), and the Newton part's rate keeps its ratio to it. Every rank makes its own; it must
+    /// depend on nothing that differs between ranks. Null for none; excludes <see cref="FinalLearningRate"/>.
+    /// </summary>
+    public Func<TorchSharp.torch.optim.Optimizer, TorchSharp.torch.optim.lr_scheduler.LRScheduler>? LearningRateSchedule { get; init; }
+
+    /// <summary>What <see cref="LearningRateSchedule"/> counts.</summary>
+    public ScheduleUnit ScheduleUnit { get; init; } = ScheduleUnit.Step;
+
     /// <summary>Passes over the training data; at least 1.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Below 1.</exception>
     public int Epochs

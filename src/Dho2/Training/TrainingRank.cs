@@ -29,6 +29,9 @@ internal sealed class TrainingRank : IDisposable
     private readonly HybridOptimizer optimizer;
     private readonly AdmmUpdate? admm;
     private readonly CurvatureWork? curvature;
+    private readonly AgreedState agreed;
+    private readonly RateSchedule? schedule;
+    private long reportedBytes;
     private bool refreshDue;
 
     /// <summary>Builds the rank's stage. All ranks of the world do so in step.</summary>
@@ -51,6 +54,7 @@ internal sealed class TrainingRank : IDisposable
         executor = new PipelineExecutor(stage, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss)
         {
             WorldRank = world.Rank,
+            CountedLoss = setup.Definition.CountedLoss,
             Ties = new StageTies(stage, flat, setup.Definition.Ties, pipeline),
         };
 
@@ -60,6 +64,10 @@ internal sealed class TrainingRank : IDisposable
         optimizer = new HybridOptimizer(space, setup.HybridSettings, model);
         curvature = setup.Curvature is null ? null : new CurvatureWork(setup, pipeline, space);
         admm = setup.Admm is { } rule ? CreateAdmm(rule) : null;
+        agreed = new AgreedState(flat, replicas, admm as ConsensusUpdate);
+        schedule = setup.Options.LearningRateSchedule is { } create ? new RateSchedule(create, setup.Options.LearningRate) : null;
+        LearningRate = schedule?.Rate ?? LearningRate;
+        reportedBytes = grid.BytesSent;
     }
 
     /// <summary>The replica, counted from 0.</summary>
@@ -86,6 +94,22 @@ internal sealed class TrainingRank : IDisposable
 
     /// <summary>The parameters, their gradients and the buffers of the rank's stage.</summary>
     public FlatParameters Flat => flat;
+
+    /// <summary>Bytes that this rank has sent so far.</summary>
+    public long BytesSent => grid.BytesSent;
+
+    /// <summary>Puts what the replicas have agreed on in place of what this rank trains, until the result is disposed.</summary>
+    public IDisposable EnterAgreed() => agreed.Enter();
+
+    /// <summary>Ends an epoch of <c>Fit</c>.</summary>
+    /// <param name="loss">Its training loss, the same on every rank.</param>
+    public void EndEpoch(double loss)
+    {
+        if (setup.Options.ScheduleUnit == ScheduleUnit.Epoch)
+        {
+            Advance(loss);
+        }
+    }
 
     /// <summary>Reads what this rank's stage needs of some samples; the tensors belong to the current scope.</summary>
     public Batch Read(IDataset data, long[] indices)
@@ -119,19 +143,19 @@ internal sealed class TrainingRank : IDisposable
         Batch chosen = wanted == 0 || wanted == batch.Samples ? batch
             : wanted < batch.Samples ? batch.Narrow(0, wanted)
             : draw?.Invoke(wanted) ?? batch;
+        bool shared = !setup.HasLocalCurvature;
         Span<double> total = [chosen.Samples];
-        replicas.AllReduce(total);
+        if (shared)
+        {
+            replicas.AllReduce(total);
+        }
+
         IReadOnlyList<CurvatureRefreshed> found = curvature.Refresh(
             flat,
             new CurvatureBatch(
-                chosen, MicroBatchesOf(chosen.Samples), Steps, (long)total[0], Replica * setup.Plan.MicroBatches.Count, setup.Replicas > 1 ? replicas : null),
+                chosen, MicroBatchesOf(chosen.Samples), Steps, (long)total[0], Replica * setup.Plan.MicroBatches.Count, shared && setup.Replicas > 1 ? replicas : null),
             optimizer,
             Steps + 1);
-        if (admm is ConsensusUpdate consensus)
-        {
-            consensus.SigmaCeiling = optimizer.SigmaCeiling;
-        }
-
         return found;
     }
 
@@ -158,12 +182,19 @@ internal sealed class TrainingRank : IDisposable
             replicas.AllReduce(flat.Gradients);
         }
 
+        double count = batch.Samples;
+        if (setup.Definition.CountedLoss is not null)
+        {
+            count = DivideByCount(ref loss, local, local ? batch.Samples : samples);
+        }
+
         Note("norm and loss");
 
-        // Local losses and gradients are means over the replica's own samples.
+        // Local losses and gradients are means over the replica's own samples, or over what its loss counts.
         double norm = optimizer.ClipGradient(flat.Gradients);
-        Span<double> sums = [local ? share * loss : loss, executor.IsLast ? share * norm : 0];
+        Span<double> sums = [local ? count * loss : loss, executor.IsLast ? share * norm : 0, executor.IsLast ? count : 0];
         workers.AllReduce(sums);
+        sums[0] = !local ? sums[0] : sums[2] > 0 ? sums[0] / sums[2] : 0;
         RequireFinite("loss", sums[0]);
         RequireFinite("norm of the gradient", sums[1]);
 
@@ -176,12 +207,17 @@ internal sealed class TrainingRank : IDisposable
         Note("optimizer step");
         optimizer.Step(flat.Values, flat.Gradients);
         Steps++;
-        if (admm is not null && Steps % admm.Period == 0)
+        AdmmRound? round = admm is not null && Steps % admm.Period == 0 ? EndPeriod(admm) : null;
+        long sent = grid.BytesSent - reportedBytes;
+        reportedBytes += sent;
+        TrainingMetrics.RecordStep(grid, sent, round);
+        var result = new StepResult(Steps, sums[0], sums[1], optimizer.LearningRate, samples) { BytesSent = sent, Round = round };
+        if (setup.Options.ScheduleUnit == ScheduleUnit.Step)
         {
-            EndPeriod(admm);
+            Advance(result.Loss);
         }
 
-        return new StepResult(Steps, sums[0], sums[1], optimizer.LearningRate, samples);
+        return result;
     }
 
     /// <summary>Adds up loss and hits over a data set, dealt out over the replicas.</summary>
@@ -189,14 +225,9 @@ internal sealed class TrainingRank : IDisposable
     {
         using DisposeScope outer = torch.NewDisposeScope();
         using IDisposable noGrad = torch.no_grad();
-        torch.Tensor? local = null;
-        if (admm is ConsensusUpdate consensus)
-        {
-            // Between two rounds a replica stands elsewhere than what all have agreed on.
-            local = flat.Values.clone();
-            flat.Values.copy_(consensus.Consensus);
-        }
 
+        // Between two rounds a replica stands elsewhere than what all have agreed on.
+        using IDisposable state = EnterAgreed();
         var sums = new EvaluationSums();
         var sampler = new EpochSampler(data.Count, setup.Plan.Options.Batch, setup.Replicas, seed: 0);
         foreach (long[][] dealt in sampler.InOrder())
@@ -209,16 +240,15 @@ internal sealed class TrainingRank : IDisposable
             pipeline.Barrier();
         }
 
-        if (local is not null)
-        {
-            flat.Values.copy_(local);
-        }
-
-        return sums.Reduce(workers);
+        Evaluation result = sums.Reduce(workers);
+        reportedBytes = grid.BytesSent;
+        return result;
     }
 
     public void Dispose()
     {
+        agreed.Dispose();
+        schedule?.Dispose();
         admm?.Dispose();
         curvature?.Dispose();
         optimizer.Dispose();
@@ -241,18 +271,53 @@ internal sealed class TrainingRank : IDisposable
         return update;
     }
 
-    private void EndPeriod(AdmmUpdate update)
+    private AdmmRound EndPeriod(AdmmUpdate update)
     {
         Note("consensus round");
-        update.EndPeriod(flat.Values, flat.Gradients, replicas, pipeline);
+
+        // The ceiling moves with the rate and with every refresh.
+        double ceiling = optimizer.SigmaCeiling;
+        if (update is ConsensusUpdate consensus)
+        {
+            if (setup.HasLocalCurvature)
+            {
+                // Replicas with eigenpairs of their own have ceilings of their own, but one sigma.
+                Span<double> lowest = [-ceiling];
+                replicas.AllReduce(lowest, Reduction.Max);
+                ceiling = -lowest[0];
+            }
+
+            consensus.SigmaCeiling = ceiling;
+        }
+
+        AdmmResiduals residuals = update.EndPeriod(flat.Values, flat.Gradients, replicas, pipeline);
         optimizer.Sigma = update.Sigma;
         if (!update.AveragesGradients)
         {
-            foreach ((_, torch.Tensor buffer) in flat.Buffers.Where(b => b.Buffer.is_floating_point()))
-            {
-                replicas.AllReduce(buffer);
-                buffer.div_(replicas.Size);
-            }
+            agreed.EndRound();
+        }
+
+        return new AdmmRound(residuals.Primal, residuals.Dual, update.Sigma, ceiling);
+    }
+
+    /// <summary>Turns a gradient and a loss that were divided by samples into those divided by what the loss counts; 0 where it counts nothing.</summary>
+    /// <returns>What the loss has counted: on this replica where it trains locally, else on all of them.</returns>
+    private double DivideByCount(ref double loss, bool local, int samples)
+    {
+        Span<double> count = [executor.IsLast ? executor.Count : 0];
+        (local ? pipeline : workers).AllReduce(count);
+        double factor = count[0] > 0 ? samples / count[0] : 0;
+        flat.Gradients.mul_(factor);
+        loss *= factor;
+        return count[0];
+    }
+
+    private void Advance(double loss)
+    {
+        if (schedule is not null)
+        {
+            schedule.Advance(loss);
+            LearningRate = schedule.Rate;
         }
     }
 

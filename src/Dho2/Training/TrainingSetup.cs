@@ -34,6 +34,11 @@ internal sealed class TrainingSetup
                 nameof(definition));
         }
 
+        if (options is { LearningRateSchedule: not null, FinalLearningRate: not null })
+        {
+            throw new ArgumentException("LearningRateSchedule and FinalLearningRate both set the rate: give one of them.", nameof(options));
+        }
+
         Plan = result.Plan;
         DType = ScalarTypeOf(Plan.Options.DType);
     }
@@ -71,6 +76,9 @@ internal sealed class TrainingSetup
 
     /// <summary>How replicas are tied together; null where gradients are reduced in every step, or where there is one replica.</summary>
     public AdmmOptions? Admm => Replicas > 1 ? Plan.Options.Admm : null;
+
+    /// <summary>Whether each replica estimates the curvature of its own samples alone.</summary>
+    public bool HasLocalCurvature => Admm is { Rule: AdmmRule.Consensus, LocalCurvature: true };
 
     /// <summary>A stage's instructions for a number of micro-batches: the plan's for a full step, others for a smaller last batch.</summary>
     public IReadOnlyList<Instruction> Instructions(int stage, int microBatches) =>

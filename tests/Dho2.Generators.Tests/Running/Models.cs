@@ -276,6 +276,130 @@ internal static class Models
         ["MultipleDeclarators"] = Net(
             TwoLinear,
             "Tensor h = a.forward(x), g = h.relu(), f;\n        f = b.forward(g + h);\n        return f;"),
+        ["ListByIndex"] = Net(
+            """
+                [Stage(0), Stage(1, From = 2)] private readonly Linear[] layers = [Linear(8, 8), Linear(8, 8), Linear(8, 8, false)];
+                [Stage(1)] private readonly Linear head = Linear(8, 4);
+            """,
+            """
+                    for (int i = 0; i < layers.Length; i++)
+                    {
+                        Tensor h = layers[i].forward(x), scaled = h * (i + 1);
+                        x = i % 2 == 0 ? relu(scaled) : tanh(scaled) + h;
+                    }
+
+                    Tensor last = layers[^1].forward(x);
+                    return head.forward(last + layers.Length);
+            """),
+        ["ListNested"] = Net(
+            """
+                [Stage(0), Stage(1, From = 1), Stage(2, From = 2)] private readonly ModuleList<Linear> layers = ModuleList(Linear(8, 8), Linear(8, 8), Linear(8, 4));
+            """,
+            "const int first = 0;\n        return layers[2].forward(relu(layers[1].forward(relu(layers[first].forward(x)) + x)));"),
+        ["ListOfAConstructor"] = Net(
+            """
+                [Stage(0), Stage(1, From = 2)] private readonly Linear[] layers;
+                [Stage(1)] private readonly Linear head = Linear(8, 4);
+
+                public Net() : base("Net")
+                {
+                    layers = new Linear[4];
+                    for (int i = 0; i < layers.Length; i++)
+                    {
+                        layers[i] = Linear(8, 8, hasBias: i > 0);
+                    }
+
+                    register_module("layers", new ModuleList<Linear>(layers));
+                    RegisterComponents();
+                }
+            """,
+            """
+                    foreach (Linear layer in layers)
+                    {
+                        var y = layer.forward(x);
+                        var (a, b) = (y.relu(), y.tanh());
+                        x = a - b + x;
+                    }
+
+                    foreach (var layer in layers.Skip(2))
+                    {
+                        x = x + layer.weight.sum();
+                    }
+
+                    return head.forward(x);
+            """),
+        ["ListOfAMethod"] = Net(
+            """
+                [Stage(0), Stage(1, From = 1)] private readonly ModuleList<Block> blocks = Blocks(3, wide: true);
+                [Stage(1)] private readonly Linear head = Linear(8, 4);
+
+                private static ModuleList<Block> Blocks(int count, bool wide)
+                {
+                    var list = new ModuleList<Block>();
+                    for (int i = 0; i < count; i++)
+                    {
+                        list.Add(new Block(8, wide ? 16 : 8, i == 1));
+                    }
+
+                    return list;
+                }
+            """,
+            "foreach (var block in blocks) x = block.forward(x);\n        return head.forward(x);",
+            after: """
+                public sealed class Block : Module<Tensor, Tensor>
+                {
+                    private readonly ModuleList<Linear> inner = new();
+                    private readonly Linear? gate;
+
+                    public Block(int width, int hidden, bool isGated) : base("Block")
+                    {
+                        inner.append(Linear(width, hidden));
+                        inner.append(Linear(hidden, width));
+                        gate = isGated ? Linear(width, width) : null;
+                        RegisterComponents();
+                    }
+
+                    public override Tensor forward(Tensor x)
+                    {
+                        Tensor y = x;
+                        for (int i = 0; i < inner.Count; i++)
+                        {
+                            y = relu(inner[i].forward(y));
+                        }
+
+                        if (gate != null)
+                        {
+                            y = y * gate.forward(x).sigmoid();
+                        }
+
+                        return y + x;
+                    }
+                }
+                """),
+        ["OptionalLayers"] = Net(
+            """
+                private const bool IsDeep = true;
+                [Stage(0)] private readonly Linear a = Linear(8, 8);
+                [Stage(0)] private readonly Linear? skipped = IsDeep ? null : Linear(8, 8);
+                [Stage(1)] private readonly Linear? extra = IsDeep ? Linear(8, 8) : null;
+                [Stage(1)] private readonly Linear b = Linear(8, 4);
+            """,
+            """
+                    x = a.forward(x);
+                    x = skipped is null ? x.relu() : skipped.forward(x);
+                    x = skipped?.forward(x) ?? x * 2;
+                    x = extra?.forward(x) ?? x;
+                    if (extra is { } other)
+                    {
+                        x = other.forward(x) + 1;
+                    }
+                    else
+                    {
+                        x = skipped!.forward(x);
+                    }
+
+                    return b.forward(x);
+            """),
         ["FurtherReads"] = Net(
             FourLinear,
             "var s = a.forward(x);\n        (Tensor u, Tensor v) = (b.forward(s), s);\n        Tensor w = c.forward(u), same = v;\n        return d.forward(w + same);"),

@@ -43,7 +43,7 @@ internal static class RandomDescriptions
         Gen.Long.Nullable(),
         Gen.Select(Gen.Select(Small, Small, Small, Small, Small), Gen.Double, Gen.Double, Gen.Enum<CurvatureScope>())
             .Select(c => new CurvatureOptions(c.Item1.Item1, c.Item1.Item2, c.Item1.Item3, c.Item1.Item4, c.Item1.Item5, c.Item2, c.Item3, c.Item4)).Null(),
-        Gen.Select(Small, Gen.Double, Gen.Double, Gen.Enum<AdmmRule>(), (p, s, r, k) => new AdmmOptions(p, s, r, k)).Null(),
+        Gen.Select(Small, Gen.Double, Gen.Double, Gen.Enum<AdmmRule>(), Gen.Bool, (p, s, r, k, l) => new AdmmOptions(p, s, r, k) { LocalCurvature = l }).Null(),
         Gen.Enum<DType>(),
         Small,
         (a, memory, curvature, admm, dtype, perRank) =>

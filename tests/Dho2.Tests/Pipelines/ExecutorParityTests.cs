@@ -63,7 +63,7 @@ public sealed class ExecutorParityTests
         {
             using DisposeScope rankScope = NewDisposeScope();
             using var rank = new StageRank(c, schedule, float64, Seed);
-            rank.Executor.Evaluate(batch, MicroBatches.Split(10, 4), (r, t, l) =>
+            rank.Executor.Evaluate(batch, MicroBatches.Split(10, 4), (r, t, l, _) =>
             {
                 Assert.False(r[0].requires_grad);
                 results.AddRange(r[0].flatten().data<double>());

@@ -26,7 +26,7 @@ public sealed class ExecutorTests
             for (int step = 0; step < counts.Length; step++)
             {
                 rank.Step(batch, 4, step);
-                rank.Executor.Evaluate(batch, MicroBatches.Split(8, 2), (_, _, _) => { });
+                rank.Executor.Evaluate(batch, MicroBatches.Split(8, 2), (_, _, _, _) => { });
                 c.Barrier();
                 if (c.Rank == 0)
                 {

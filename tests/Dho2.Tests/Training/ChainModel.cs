@@ -19,7 +19,7 @@ internal static class ChainModel
 
     /// <summary>What a generator would hand over.</summary>
     public static PipelineDefinition Define(
-        int stages, int? blocks = null, ModelOptions? options = null, double dropout = 0, Action<int, int>? beforeForward = null)
+        int stages, int? blocks = null, ModelOptions? options = null, double dropout = 0, Action<int, int>? beforeForward = null, bool batchNorm = false)
     {
         int count = blocks ?? stages;
         ModelDescription description = Describe(stages, count, options ?? Attributes);
@@ -27,9 +27,9 @@ internal static class ChainModel
         {
             DescriptionText = ModelDescriptionText.Write(description),
             PlanHash = Planner.Plan(description).Plan!.Hash,
-            Stages = [.. Enumerable.Range(0, stages).Select(s => (Func<StageContext, IPipelineStage>)(c => new Stage(c, s, stages, count, dropout, beforeForward)))],
+            Stages = [.. Enumerable.Range(0, stages).Select(s => (Func<StageContext, IPipelineStage>)(c => new Stage(c, s, stages, count, dropout, beforeForward, batchNorm)))],
             Loss = (results, targets) => nn.functional.cross_entropy(results[0], targets[0]),
-            Unsplit = seed => new Unsplit(seed, count, dropout),
+            Unsplit = seed => new Unsplit(seed, count, dropout, batchNorm),
         };
     }
 
@@ -60,7 +60,7 @@ internal static class ChainModel
             new[] { blocks }.ToEquatableArray());
     }
 
-    private static Sequential CreateBlock(int index, int blocks, double dropout)
+    private static Sequential CreateBlock(int index, int blocks, double dropout, bool batchNorm)
     {
         var layers = new List<(string, nn.Module<Tensor, Tensor>)>
         {
@@ -68,6 +68,11 @@ internal static class ChainModel
             ("act", nn.Tanh()),
             ("drop", nn.Dropout(dropout)),
         };
+        if (batchNorm)
+        {
+            layers.Insert(1, ("norm", nn.BatchNorm1d(Width)));
+        }
+
         if (index == blocks - 1)
         {
             layers.Add(("head", nn.Linear(Width, Classes)));
@@ -82,7 +87,7 @@ internal static class ChainModel
         private readonly Action<int, int>? beforeForward;
         private int forwards;
 
-        public Stage(StageContext context, int index, int stages, int count, double dropout, Action<int, int>? beforeForward)
+        public Stage(StageContext context, int index, int stages, int count, double dropout, Action<int, int>? beforeForward, bool batchNorm)
         {
             Index = index;
             this.beforeForward = beforeForward;
@@ -90,7 +95,7 @@ internal static class ChainModel
             [
                 .. Enumerable.Range(0, count)
                     .Where(b => StageOf(b, stages, count) == index)
-                    .Select(b => ($"block{b}", context.Create($"block{b}", () => CreateBlock(b, count, dropout)))),
+                    .Select(b => ($"block{b}", context.Create($"block{b}", () => CreateBlock(b, count, dropout, batchNorm)))),
             ];
         }
 
@@ -111,11 +116,11 @@ internal static class ChainModel
     {
         private readonly Sequential[] blocks;
 
-        public Unsplit(long seed, int count, double dropout)
+        public Unsplit(long seed, int count, double dropout, bool batchNorm)
             : base(nameof(Unsplit))
         {
             var context = new StageContext(seed);
-            blocks = [.. Enumerable.Range(0, count).Select(b => context.Create($"block{b}", () => CreateBlock(b, count, dropout)))];
+            blocks = [.. Enumerable.Range(0, count).Select(b => context.Create($"block{b}", () => CreateBlock(b, count, dropout, batchNorm)))];
             for (int b = 0; b < count; b++)
             {
                 register_module($"block{b}", blocks[b]);

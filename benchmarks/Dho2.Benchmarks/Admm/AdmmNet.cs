@@ -1,0 +1,30 @@
+using Dho2;
+using TorchSharp;
+using TorchSharp.Modules;
+using static TorchSharp.torch;
+using static TorchSharp.torch.nn;
+using static TorchSharp.torch.nn.functional;
+
+namespace Dho2.Benchmarks.Admm;
+
+/// <summary>A convolutional network of 29,000 parameters for 28 x 28 grey images; strides keep a step cheap.</summary>
+[Pipeline]
+[Input(1, 28, 28, Batch = 32)]
+[Target(DType = DType.Int64)]
+[Curvature(Rank = 10, Every = 100, Alpha = 0.01)]
+public partial class AdmmNet : Module<Tensor, Tensor>
+{
+    [Stage(0)] private readonly Conv2d conv1 = Conv2d(1, 8, 5, stride: 2, padding: 2);
+    [Stage(0)] private readonly Conv2d conv2 = Conv2d(8, 16, 5, stride: 2, padding: 2);
+    [Stage(0)] private readonly Linear fc = Linear(16 * 7 * 7, 32);
+    [Stage(0)] private readonly Linear head = Linear(32, 10);
+
+    public override Tensor forward(Tensor x)
+    {
+        x = relu(conv1.forward(x));
+        x = relu(conv2.forward(x));
+        return head.forward(relu(fc.forward(x.flatten(1))));
+    }
+
+    private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
+}

@@ -1,0 +1,92 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using Dho2;
+using ScottPlot;
+
+namespace Dho2.Benchmarks.Ceiling;
+
+/// <summary>The plots of one base: losses over steps, and the ratio of steps of every setting with its interval.</summary>
+internal static class CeilingPlots
+{
+    private static readonly string[] ShownCurves = ["centre", "once", "every 25", "base at lr x scale", "alpha = 0", "Gauss-Newton"];
+
+    /// <summary>Saves both as PNG files.</summary>
+    /// <param name="report">The runs.</param>
+    /// <param name="task">The task's name.</param>
+    /// <param name="path">The files' common beginning.</param>
+    public static void Save(BaseReport report, string task, string path)
+    {
+        Losses(report, task).SavePng(path + "-loss.png", 900, 540);
+        Ratios(report, task).SavePng(path + "-rho.png", 900, 540);
+    }
+
+    private static Plot Losses(BaseReport report, string task)
+    {
+        Plot plot = new();
+        void Add(string name, IReadOnlyCollection<RunResult> runs, float width)
+        {
+            RunResult[] whole = [.. runs.Where(run => run.Finite)];
+            if (whole.Length == 0)
+            {
+                return;
+            }
+
+            double[] steps = [.. whole[0].Steps.Select(step => (double)step)];
+            double[] logs = [.. steps.Select((_, i) => whole.Average(run => Math.Log10(run.Losses[i])))];
+            var line = plot.Add.ScatterLine(steps, logs);
+            line.LegendText = name;
+            line.LineWidth = width;
+        }
+
+        Add($"{report.Kind} alone", report.Alone, 3);
+        foreach ((string name, List<RunResult> runs) in report.Varied.Where(v => ShownCurves.Contains(v.Name)))
+        {
+            Add(name, runs, name == "centre" ? 3 : 1.5f);
+        }
+
+        plot.Title($"{task}, {report.Kind}: training loss, geometric mean over {report.Alone.Count} seeds");
+        plot.XLabel("steps");
+        plot.YLabel("loss");
+        ScottPlot.TickGenerators.NumericAutomatic ticks = new() { LabelFormatter = position => Math.Pow(10, position).ToString("g3", System.Globalization.CultureInfo.InvariantCulture) };
+        plot.Axes.Left.TickGenerator = ticks;
+        plot.ShowLegend(Alignment.UpperRight);
+        return plot;
+    }
+
+    private static Plot Ratios(BaseReport report, string task)
+    {
+        Plot plot = new();
+        (string Name, StepRatio Ratio)[] rows =
+            [.. report.Varied.Select(v => (v.Name, StepRatio.Of(report.Alone, v.Runs, 1))).Where(row => row.Item2.Mean.Count > 0).Reverse()];
+        double right = 2.2;
+        for (int i = 0; i < rows.Length; i++)
+        {
+            GeometricMean mean = rows[i].Ratio.Mean;
+            bool bound = rows[i].Ratio.Never > 0;
+            var marker = plot.Add.Marker(mean.Value, i, bound ? MarkerShape.TriUp : MarkerShape.FilledCircle, 9, Colors.Navy);
+            if (bound)
+            {
+                marker.MarkerStyle.Shape = MarkerShape.OpenCircle;
+            }
+
+            double[] seeds = [.. report.Varied.First(v => v.Name == rows[i].Name).Runs.Select(run => StepRatio.Of(report.Alone, [run], 1).Mean.Value).Where(double.IsFinite)];
+            var points = plot.Add.ScatterPoints(seeds, [.. seeds.Select(_ => (double)i)]);
+            points.MarkerSize = 4;
+            points.Color = Colors.Gray;
+            right = Math.Max(right, Math.Max(mean.Value, seeds.DefaultIfEmpty(0).Max()) * 1.05);
+            if (double.IsFinite(mean.Low))
+            {
+                plot.Add.Line(mean.Low, i, mean.High, i).LineColor = Colors.Navy;
+            }
+        }
+
+        plot.Add.VerticalLine(1, 1, Colors.Gray, LinePattern.Dashed);
+        plot.Add.VerticalLine(2.1, 1, Colors.Green, LinePattern.Dashed);
+        plot.Axes.Left.SetTicks([.. rows.Select((_, i) => (double)i)], [.. rows.Select(row => row.Name)]);
+        plot.Axes.SetLimits(0, right, -0.7, rows.Length - 0.3);
+        plot.Title($"{task}, {report.Kind}: rho at 100 % of the base's budget");
+        plot.XLabel("steps of the base over steps; bars: 95 % over seeds, small dots: seeds, hollow: some seed never gets there");
+        return plot;
+    }
+}

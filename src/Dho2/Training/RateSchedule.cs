@@ -1,0 +1,57 @@
+using System;
+using System.Linq;
+using TorchSharp;
+using TorchSharp.Modules;
+
+namespace Dho2;
+
+/// <summary>What a learning-rate schedule counts.</summary>
+public enum ScheduleUnit
+{
+    /// <summary>It advances after every training step.</summary>
+    Step,
+
+    /// <summary>It advances after every epoch of <c>Fit</c>.</summary>
+    Epoch,
+}
+
+/// <summary>
+/// Lets one of TorchSharp's own schedules drive the base's rate: it is made for an optimizer that trains nothing, whose
+/// rate is read after every advance. Every rank has its own, and all of them see the same losses.
+/// </summary>
+internal sealed class RateSchedule : IDisposable
+{
+    private readonly Parameter parameter;
+    private readonly torch.optim.Optimizer optimizer;
+    private readonly torch.optim.lr_scheduler.LRScheduler scheduler;
+
+    /// <summary>Makes the schedule.</summary>
+    /// <param name="create">Makes TorchSharp's schedule for an optimizer; momentum that it changes has no effect here.</param>
+    /// <param name="rate">The rate that it begins with (lr_0).</param>
+    public RateSchedule(Func<torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler> create, double rate)
+    {
+        // No scope of the caller's may dispose it.
+        using (DisposeScope scope = torch.NewDisposeScope())
+        {
+            parameter = new Parameter(torch.zeros(1));
+            parameter.DetachFromDisposeScope();
+        }
+
+        optimizer = torch.optim.SGD([parameter], rate, momentum: 0.9);
+        scheduler = create(optimizer);
+    }
+
+    /// <summary>The base's rate.</summary>
+    public double Rate => optimizer.ParamGroups.First().LearningRate;
+
+    /// <summary>Goes one unit on.</summary>
+    /// <param name="loss">The unit's loss, for schedules that wait for a plateau; the others do not look at it.</param>
+    public void Advance(double loss) => scheduler.step(loss, null);
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        optimizer.Dispose();
+        parameter.Dispose();
+    }
+}
