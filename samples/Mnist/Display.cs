@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
+using System.Runtime.InteropServices;
 using Dho2;
 using Dho2.Curvature;
 using Dho2.Planning;
@@ -9,19 +10,24 @@ using Spectre.Console;
 
 namespace MnistSample;
 
-/// <summary>Shows a plan and a run: live in a terminal, as plain lines elsewhere.</summary>
+/// <summary>Shows a plan and a run: live in a terminal, as plain lines elsewhere; and lets Ctrl+C end the run in order.</summary>
 internal sealed class Display
 {
     private const int StepsBetweenLines = 100;
     private const int WidthOfFiles = 200;
 
+    // Below these, a line of progress would not fit into one: it leaves out the rate, then the bar.
+    private const int WidthWithRate = 90;
+    private const int WidthWithBar = 60;
+
     private readonly IAnsiConsole console;
     private readonly bool live;
+    private volatile bool interrupted;
 
     public Display(IAnsiConsole console)
     {
         this.console = console;
-        live = console.Profile.Capabilities.Interactive && !Console.IsOutputRedirected;
+        live = console.Profile.Capabilities is { Interactive: true, Ansi: true } && !Console.IsOutputRedirected;
         if (!live)
         {
             // A line of a file or a pipe stays one line.
@@ -59,8 +65,11 @@ internal sealed class Display
     }
 
     /// <summary>Runs <paramref name="work"/> and shows what the trainer reports meanwhile.</summary>
+    /// <exception cref="OperationCanceledException">Ctrl+C was pressed; the step that was under way has been completed.</exception>
     public T Follow<T>(Trainer trainer, Func<T> work)
     {
+        using PosixSignalRegistration interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Interrupt);
+        trainer.StepCompleted += ThrowIfInterrupted;
         trainer.CurvatureRefreshed += refreshed => console.MarkupLineInterpolated(CultureInfo.InvariantCulture,
             $"curvature before step {refreshed.Step}: largest eigenvalues {Largest(refreshed.Estimate)} ({refreshed.Estimate.Products} products, {refreshed.Estimate.Duration.TotalSeconds:0.0} s)");
         trainer.EpochCompleted += epoch => console.MarkupLineInterpolated(CultureInfo.InvariantCulture,
@@ -68,10 +77,28 @@ internal sealed class Display
         return live ? FollowLive(trainer, work) : FollowLines(trainer, work);
     }
 
+    // The first time, the run ends with its step, and what the display changed in the terminal is put back; the second
+    // time, at once.
+    private void Interrupt(PosixSignalContext context)
+    {
+        context.Cancel = !interrupted;
+        interrupted = true;
+    }
+
+    private void ThrowIfInterrupted(StepCompleted step)
+    {
+        if (interrupted)
+        {
+            throw new OperationCanceledException($"interrupted after step {step.Result.Step} of {step.TotalSteps}");
+        }
+    }
+
     private T FollowLive<T>(Trainer trainer, Func<T> work) =>
         console.Progress()
             .AutoClear(true)
-            .Columns(new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn())
+            .Columns(console.Profile.Width >= WidthWithBar
+                ? [new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()]
+                : [new TaskDescriptionColumn(), new PercentageColumn()])
             .Start(context =>
             {
                 ProgressTask task = context.AddTask("training");
@@ -79,7 +106,7 @@ internal sealed class Display
                 {
                     task.MaxValue = step.TotalSteps;
                     task.Value = step.Result.Step;
-                    task.Description = Describe(step);
+                    task.Description = console.Profile.Width >= WidthWithRate ? Describe(step) : DescribeShortly(step);
                 };
                 return work();
             });
@@ -99,6 +126,9 @@ internal sealed class Display
     private static string Describe(StepCompleted step) => string.Create(CultureInfo.InvariantCulture,
         $"epoch {step.Epoch}, step {step.Result.Step}/{step.TotalSteps}: loss {step.Result.Loss:0.0000}, {step.SamplesPerSecond:0} samples/s");
 
+    private static string DescribeShortly(StepCompleted step) => string.Create(CultureInfo.InvariantCulture,
+        $"step {step.Result.Step}/{step.TotalSteps}: loss {step.Result.Loss:0.0000}");
+
     private static string Largest(CurvatureEstimate estimate) =>
-        string.Join(" ", estimate.Eigenvalues.Reverse().Take(5).Select(value => value.ToString("0.00", CultureInfo.InvariantCulture)));
+        string.Join(" ", estimate.Eigenvalues.Reverse().Take(5).Select(value => value.ToString("G3", CultureInfo.InvariantCulture)));
 }

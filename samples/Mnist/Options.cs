@@ -1,6 +1,8 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
+using System.IO;
+using System.Linq;
 using Dho2;
 
 namespace MnistSample;
@@ -12,6 +14,8 @@ internal sealed record Options
         "usage: Mnist [--epochs N] [--batch N] [--lr X] [--base sgd|heavy-ball|nesterov|adam] [--seed N]\n" +
         "             [--optimizer hybrid|heavy-ball|adam] [--replicas N] [--data FOLDER] [--help]\n" +
         "Alone, all ranks are threads of one process; mpirun -n 4 Mnist runs two stages in two replicas, each rank a process.";
+
+    private const char ValueSeparator = '=';
 
     private static readonly Dictionary<string, BaseKind> Bases = new()
     {
@@ -44,16 +48,18 @@ internal sealed record Options
 
     public bool Help { get; private set; }
 
+    /// <summary>Reads <c>--name value</c> and <c>--name=value</c>; of an option given twice, the later one counts.</summary>
     /// <exception cref="FormatException">An option is unknown, lacks its value, or has one out of range.</exception>
     public static Options Parse(IReadOnlyList<string> arguments)
     {
         Options options = new();
         bool baseGiven = false;
         BaseKind? alone = null;
-        for (int i = 0; i < arguments.Count; i++)
+        var left = new Queue<string>(arguments.SelectMany(argument =>
+            argument.StartsWith("--", StringComparison.Ordinal) ? argument.Split(ValueSeparator, 2) : [argument]));
+        while (left.TryDequeue(out string? name))
         {
-            string name = arguments[i];
-            string Value() => i + 1 < arguments.Count ? arguments[++i] : throw new FormatException($"{name} needs a value");
+            string Value() => left.TryDequeue(out string? value) ? value : throw new FormatException($"{name} needs a value");
             switch (name)
             {
                 case "--help" or "-h":
@@ -85,7 +91,7 @@ internal sealed record Options
                         : OneOf(name, optimizer, new Dictionary<string, BaseKind> { ["heavy-ball"] = BaseKind.HeavyBall, ["adam"] = BaseKind.Adam }, "hybrid, ");
                     break;
                 case "--data":
-                    options.Data = Value();
+                    options.Data = ExistingFolder(name, Value());
                     break;
                 default:
                     throw new FormatException($"unknown option '{name}'");
@@ -115,6 +121,9 @@ internal sealed record Options
         double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out double value) && double.IsFinite(value) && value > 0
             ? value
             : throw new FormatException($"{name} takes a number above 0, not '{text}'");
+
+    private static string ExistingFolder(string name, string path) =>
+        Directory.Exists(path) ? path : throw new FormatException($"{name} takes a folder of IDX files; there is no folder '{path}'");
 
     private static T OneOf<T>(string name, string text, Dictionary<string, T> choices, string more = "") =>
         choices.TryGetValue(text, out T? value)

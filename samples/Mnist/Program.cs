@@ -14,6 +14,13 @@ namespace MnistSample;
 /// <summary>Trains <see cref="MnistNet"/>, split over two stages, on MNIST.</summary>
 internal static class Program
 {
+    private const int Succeeded = 0;
+    private const int Failed = 1;
+    private const int Misused = 2;
+
+    // As shells report a program that was ended by Ctrl+C.
+    private const int Interrupted = 130;
+
     private static int Main(string[] arguments)
     {
         Options options;
@@ -23,13 +30,13 @@ internal static class Program
         }
         catch (FormatException error)
         {
-            return Refuse(error.Message, Options.Usage);
+            return End(Misused, error.Message, Options.Usage);
         }
 
         if (options.Help)
         {
             Console.WriteLine(Options.Usage);
-            return 0;
+            return Succeeded;
         }
 
         World world;
@@ -39,7 +46,7 @@ internal static class Program
         }
         catch (CommunicationException error)
         {
-            return Refuse(error.Message);
+            return End(Failed, error.Message);
         }
 
         using (world)
@@ -47,15 +54,24 @@ internal static class Program
             try
             {
                 Train(options, world);
-                return 0;
+                return Succeeded;
             }
-            catch (Exception error) when (error is IOException or InvalidDataException or ArgumentException or InvalidOperationException
-                or TrainingDivergedException or PipelineException or CurvatureException or CommunicationException)
+            catch (OperationCanceledException error)
+            {
+                world.Report(error);
+                return Interrupted;
+            }
+            catch (Exception error) when (IsExpected(error))
             {
                 return world.Report(error);
             }
         }
     }
+
+    /// <summary>What data, numbers or machine can bring about; anything else is a fault of the program, whose trace helps.</summary>
+    private static bool IsExpected(Exception error) =>
+        error is IOException or UnauthorizedAccessException or InvalidDataException or ArgumentException or InvalidOperationException
+            or TrainingDivergedException or PipelineException or CurvatureException or CommunicationException;
 
     private static void Train(Options options, World world)
     {
@@ -96,8 +112,10 @@ internal static class Program
         Display display = new(AnsiConsole.Console);
         display.ShowPlan(trainer);
         Evaluation result = display.Follow(trainer, FitAndEvaluate);
+        int replicas = trainer.Plan.Options.Replicas;
+        string more = replicas > 1 ? $" replicas={replicas}" : "";
         Console.WriteLine(FormattableString.Invariant(
-            $"result: test_accuracy={result.Accuracy:0.0000} test_loss={result.Loss:0.0000} seconds={clock.Elapsed.TotalSeconds:0.0} stages={trainer.Plan.Stages.Count} replicas={trainer.Plan.Options.Replicas}"));
+            $"result: test_accuracy={result.Accuracy:0.0000} test_loss={result.Loss:0.0000} seconds={clock.Elapsed.TotalSeconds:0.0} stages={trainer.Plan.Stages.Count}{more}"));
     }
 
     private static TensorDataset AsDataset(LabelledImages images)
@@ -108,13 +126,13 @@ internal static class Program
         }
     }
 
-    private static int Refuse(params string[] lines)
+    private static int End(int exitCode, params string[] lines)
     {
         foreach (string line in lines)
         {
             Console.Error.WriteLine(line);
         }
 
-        return 2;
+        return exitCode;
     }
 }
