@@ -11,7 +11,16 @@ internal static class Dotnet
 {
     private static readonly TimeSpan Limit = TimeSpan.FromMinutes(5);
 
+    /// <summary>Runs it, with both streams as one text.</summary>
     public static (int ExitCode, string Output) Run(string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments)
+    {
+        (int exitCode, string output, string errors) = RunApart(folder, environment, arguments);
+        return (exitCode, output + errors);
+    }
+
+    /// <summary>Runs it, with each stream for itself.</summary>
+    public static (int ExitCode, string Output, string Errors) RunApart(
+        string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
         string host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
         var start = new ProcessStartInfo(host, arguments)
@@ -38,6 +47,6 @@ internal static class Dotnet
             throw new TimeoutException($"dotnet {string.Join(' ', arguments)} did not end within {Limit}: {output.Result}{errors.Result}");
         }
 
-        return (process.ExitCode, output.Result + errors.Result);
+        return (process.ExitCode, output.Result, errors.Result);
     }
 }

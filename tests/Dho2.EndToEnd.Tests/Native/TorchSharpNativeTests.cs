@@ -12,6 +12,7 @@ namespace Dho2.EndToEnd.Tests.Native;
 public class TorchSharpNativeTests
 {
     private const string Name = "libLibTorchSharp.so";
+    private const uint DynamicSymbolTable = 11, VersionNeeds = 0x6ffffffe, VersionSymbols = 0x6fffffff;
 
     // What libstdc++ of GCC 12 provides, as far as the library needs it.
     private static readonly HashSet<string> OlderVersions = new ElfFile(Original, Name).NeededVersions()
@@ -145,6 +146,92 @@ public class TorchSharpNativeTests
         image[name + 1] = (byte)'g';
 
         Refuses(image, [.. OlderVersions, "gLIBCXX_3.4"], $"does not need {TorchSharpNative.OldVersion} ");
+    }
+
+    [Fact]
+    public void Refuses_a_library_where_another_name_shares_the_bytes()
+    {
+        byte[] image = Original;
+        List<DynamicSymbol> symbols = new ElfFile(image, Name).DynamicSymbols();
+        int index = symbols.FindIndex(s => s.Name == TorchSharpNative.NewSymbol);
+        int other = symbols.FindIndex(s => s.Name == "_ZSt9terminatev");
+
+        // Linkers let a name that is another one's end share its bytes.
+        image.Patch(image.Section(DynamicSymbolTable).Start + (other * 24), image.U32(image.Section(DynamicSymbolTable).Start + (index * 24)) + 3);
+
+        Refuses(image, OlderVersions, $"another symbol's name overlaps {TorchSharpNative.NewSymbol} in .dynstr");
+    }
+
+    [Theory]
+    [InlineData(VersionNeeds, "it has 0 sections .gnu.version_r, expected 1")]
+    [InlineData(VersionSymbols, "it has 0 sections .gnu.version, expected 1")]
+    [InlineData(DynamicSymbolTable, "it has 0 sections .dynsym, expected 1")]
+    public void Refuses_a_library_without_one_of_the_tables(uint type, string expected)
+    {
+        byte[] image = Original;
+        image.Patch(image.Section(type).Header + 4, 1);
+
+        Refuses(image, OlderVersions, expected);
+    }
+
+    [Theory]
+    [InlineData(VersionNeeds)]
+    [InlineData(DynamicSymbolTable)]
+    public void Refuses_a_table_whose_names_are_nowhere(uint type)
+    {
+        byte[] image = Original;
+        image.Patch(image.Section(type).Header + 40, 0);
+
+        Refuses(image, OlderVersions, "section 0 is no string table, but one of its tables links to it as such");
+    }
+
+    [Fact]
+    public void Refuses_a_name_outside_its_table()
+    {
+        byte[] image = Original;
+        image.Patch(image.Section(VersionNeeds).Start + 4, 0x7fffffff);
+
+        Refuses(image, OlderVersions, "a name at offset 2147483647 of a string table of ");
+    }
+
+    [Fact]
+    public void Refuses_a_name_without_end()
+    {
+        byte[] image = Original;
+        ElfSection names = image.Section(DynamicSymbolTable, linked: true);
+        image.AsSpan(names.Start, names.Size).Replace((byte)0, (byte)'x');
+
+        Refuses(image, OlderVersions, "a name in a string table has no end");
+    }
+
+    [Fact]
+    public void Refuses_versions_for_another_number_of_symbols()
+    {
+        byte[] image = Original;
+        ElfSection versions = image.Section(VersionSymbols);
+        image.Patch(versions.Header + 32, (uint)versions.Size - 2);
+
+        Refuses(image, OlderVersions, $".gnu.version has {versions.Size - 2} bytes, expected 2 for each of {versions.Size / 2} dynamic symbols");
+    }
+
+    [Fact]
+    public void Refuses_a_list_of_libraries_that_ends_early()
+    {
+        byte[] image = Original;
+        ElfSection needs = image.Section(VersionNeeds);
+        image.Patch(needs.Start + 12, 0);
+
+        Refuses(image, OlderVersions, $"a version list ends {image.U32(needs.Header + 44) - 1} entries early");
+    }
+
+    [Fact]
+    public void Refuses_a_list_of_versions_that_leaves_its_table()
+    {
+        byte[] image = Original;
+        ElfSection needs = image.Section(VersionNeeds);
+        image.Patch(needs.Start + 8, (uint)needs.Size);
+
+        Refuses(image, OlderVersions, $"a version entry at {needs.Size} of a section of {needs.Size} bytes");
     }
 
     [Fact]
