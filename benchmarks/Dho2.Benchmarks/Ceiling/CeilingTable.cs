@@ -37,7 +37,7 @@ internal static class CeilingTable
                 continue;
             }
 
-            BaseReport[] bases = Measure(task, new RunMaker(task, store, options.StoredOnly), options.Seeds);
+            BaseReport[] bases = Measure(task, new RunMaker(task, store, options.StoredOnly), options);
             RunResult[] all = store.All(task.Name);
             TaskReport report = new(task.Name, task.Batch, task.Steps, bases, store.Read<MeasuredCosts>(MeasuredCosts.NameFor(task.Name)));
             report.Write(Console.Out);
@@ -52,20 +52,32 @@ internal static class CeilingTable
         return 0;
     }
 
-    private static BaseReport[] Measure(CeilingTask task, RunMaker runs, int seeds)
+    private static BaseReport[] Measure(CeilingTask task, RunMaker runs, CeilingOptions options)
     {
         List<BaseReport> bases = [];
         foreach (BaseKind kind in Kinds)
         {
-            RunResult coarse = Experiment.Best(runs.GetAll(Experiment.CoarseTrials(task, kind)));
+            RunSettings[] trials = [.. Experiment.CoarseTrials(task, kind)];
+            if (options.StoredOnly && runs.GetAll(trials).Count < trials.Length)
+            {
+                continue;
+            }
+
+            RunResult coarse = Experiment.Best(runs.GetAll(trials));
             RunResult tuned = Experiment.Best([coarse, .. runs.GetAll(Experiment.FineTrials(coarse.Settings))]);
-            RunResult hybrid = Experiment.Best(runs.GetAll(Experiment.HybridTrials(tuned.Settings)));
-            bases.Add(new BaseReport(tuned.Settings, Experiment.Centre(hybrid.Settings)));
+            trials = [.. Experiment.HybridTrials(tuned.Settings)];
+            if (options.StoredOnly && runs.GetAll(trials).Count < trials.Length)
+            {
+                continue;
+            }
+
+            RunResult hybrid = Experiment.Best(runs.GetAll(trials));
+            bases.Add(new BaseReport(tuned.Settings, Experiment.Centre(hybrid.Settings, task.Tolerance)));
         }
 
         foreach (BaseReport report in bases)
         {
-            report.Alone.AddRange(runs.GetAll(Enumerable.Range(1, seeds).Select(seed => report.Tuned with { Seed = seed })));
+            report.Alone.AddRange(runs.GetAll(Enumerable.Range(1, options.Seeds).Select(seed => report.Tuned with { Seed = seed })));
         }
 
         var groups =
@@ -76,7 +88,7 @@ internal static class CeilingTable
             select sorted;
         foreach (var group in groups)
         {
-            for (int seed = 1; seed <= seeds; seed++)
+            for (int seed = 1; seed <= options.Seeds; seed++)
             {
                 foreach ((BaseReport report, string name, RunSettings settings) in group)
                 {

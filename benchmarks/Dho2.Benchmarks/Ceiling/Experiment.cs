@@ -50,8 +50,8 @@ internal static class Experiment
                };
     }
 
-    /// <summary>The centre that the hybrid's best trial stands for: the same with converged eigenpairs.</summary>
-    public static RunSettings Centre(RunSettings trial) => trial with { Curvature = trial.Curvature! with { Tolerance = 1e-5 } };
+    /// <summary>The centre that the hybrid's best trial stands for: the same with the task's tolerance.</summary>
+    public static RunSettings Centre(RunSettings trial, double tolerance) => trial with { Curvature = trial.Curvature! with { Tolerance = tolerance } };
 
     /// <summary>
     /// The measured settings, by the name they have in the report, in groups, what matters most first: all seeds of a
@@ -90,7 +90,9 @@ internal static class Experiment
         yield return With(3, "alpha = 0", centre with { Alpha = 0 });
         yield return With(6, "random V", centre with { Kind = SubspaceKind.Random });
         yield return With(3, "Gauss-Newton", centre with { Kind = SubspaceKind.GaussNewton });
-        yield return With(5, "tolerance 1e-3", centre with { Tolerance = 1e-3 });
+        yield return centre.Tolerance < 1e-4
+            ? With(3, "tolerance 1e-3", centre with { Tolerance = 1e-3 })
+            : With(5, "tolerance 1e-5", centre with { Tolerance = 1e-5 });
 
         // A cosine over the whole budget keeps a faster method waiting: both once more in half of the steps.
         yield return (4, "base, half the steps", alone with { Budget = 0.5 });
