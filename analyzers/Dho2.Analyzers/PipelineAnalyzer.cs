@@ -26,19 +26,21 @@ public sealed class PipelineAnalyzer : DiagnosticAnalyzer
             ImmutableArray<INamedTypeSymbol> attributes = start.Compilation.GetTypesByMetadataName(ModelReader.PipelineAttributeName);
             if (!attributes.IsEmpty)
             {
-                start.RegisterSymbolAction(symbol => Analyze(symbol, attributes), SymbolKind.NamedType);
+                ProjectDevice device = ProjectDevice.Read(start.Options.AnalyzerConfigOptionsProvider.GlobalOptions);
+                start.RegisterSymbolAction(symbol => Analyze(symbol, attributes, device), SymbolKind.NamedType);
+                start.RegisterOperationAction(WeightDecayCheck.Analyze, OperationKind.SimpleAssignment);
             }
         });
     }
 
-    private static void Analyze(SymbolAnalysisContext context, ImmutableArray<INamedTypeSymbol> attributes)
+    private static void Analyze(SymbolAnalysisContext context, ImmutableArray<INamedTypeSymbol> attributes, ProjectDevice device)
     {
         var type = (INamedTypeSymbol)context.Symbol;
         if (type.GetAttributes().Any(attribute => attributes.Contains(attribute.AttributeClass!, SymbolEqualityComparer.Default))
             && ModelReader.Read(type, context.Compilation, context.CancellationToken) is { } reading)
         {
             ReportModeling(context, reading);
-            ReportPlanning(context, reading);
+            ReportPlanning(context, reading, device);
         }
     }
 
@@ -53,16 +55,20 @@ public sealed class PipelineAnalyzer : DiagnosticAnalyzer
         }
     }
 
-    private static void ReportPlanning(SymbolAnalysisContext context, ModelReading reading)
+    private static void ReportPlanning(SymbolAnalysisContext context, ModelReading reading, ProjectDevice device)
     {
-        ModelDescription model = reading.Model.Description;
+        ModelDescription model = device.ApplyTo(reading.Model.Description);
         var placement = new Placement(reading, context.CancellationToken);
         PlanResult result = Planner.Plan(model, cancellation: context.CancellationToken);
         foreach (PlanProblem problem in result.Problems.Where(problem => !placement.IsRepeated(problem, result.Problems)))
         {
             IReadOnlyList<SourceChange> changes = ChangeAdvice.For(problem, model, placement);
             IEnumerable<string> arguments = problem.Arguments;
-            if (problem.Kind == ProblemKind.StageDoesNotFit)
+            if (problem.Kind == ProblemKind.StagesUnbalanced)
+            {
+                changes = RebalanceAdvice.For(model, result.Plan!, placement, context.CancellationToken);
+            }
+            else if (problem.Kind == ProblemKind.StageDoesNotFit)
             {
                 int stage = int.Parse(problem.Arguments[0], CultureInfo.InvariantCulture);
                 var advice = new MemoryAdvice(model, result.Plan!, stage, placement);

@@ -22,7 +22,7 @@ public sealed class ChangeNumbersCodeFix : CodeFixProvider
     public override ImmutableArray<string> FixableDiagnosticIds { get; } =
     [
         DiagnosticIds.LayerWithoutStage, DiagnosticIds.StageGap, DiagnosticIds.StageOutOfRange, DiagnosticIds.LaterStageFeedsEarlier,
-        DiagnosticIds.StageDoesNotFit,
+        DiagnosticIds.StageDoesNotFit, DiagnosticIds.StagesUnbalanced, DiagnosticIds.OrderSmall,
     ];
 
     /// <inheritdoc/>

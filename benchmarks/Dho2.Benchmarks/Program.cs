@@ -4,6 +4,7 @@ using System.IO;
 using System.Linq;
 using Dho2.Benchmarks.Admm;
 using Dho2.Benchmarks.Ceiling;
+using Dho2.Benchmarks.Memory;
 
 namespace Dho2.Benchmarks;
 
@@ -24,7 +25,11 @@ internal static class Program
         "            --stored           report what is stored, without further runs\n" +
         "            --costs            measure the times behind kappa instead (do it on a quiet machine)\n" +
         "            --seeds N          measured seeds (default: 3)\n" +
-        "            --threads N        threads of this process (default: 1; start one process a task)";
+        "            --threads N        threads of this process (default: 1; start one process a task)\n" +
+        "  memory    peak memory of every stage against its plan, one process for each\n" +
+        "            --only TEXT        configurations whose name contains it\n" +
+        "            --divide N         batches are divided by N (default: 1; 8 with --quick)\n" +
+        "            --json FILE        all numbers";
 
     private static int Main(string[] arguments)
     {
@@ -33,6 +38,8 @@ internal static class Program
             return arguments switch
             {
                 ["admm", .. string[] rest] => AdmmTable.Run(rest),
+                ["memory", "--rank", string configuration, string stage, string divisor] => RankMeasurement.Run(Number(configuration), Number(stage), Number(divisor)),
+                ["memory", .. string[] rest] => RunMemory(rest),
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
                 ["--help" or "-h", ..] => Print(Console.Out, 0),
                 _ => Print(Console.Error, 2),
@@ -43,6 +50,14 @@ internal static class Program
             Console.Error.WriteLine(error.Message);
             return 2;
         }
+    }
+
+    private static int Number(string text) => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
+
+    private static int RunMemory(string[] arguments)
+    {
+        string? Value(string option) => Array.IndexOf(arguments, option) is >= 0 and var at && at + 1 < arguments.Length ? arguments[at + 1] : null;
+        return MemoryTable.Run(Array.IndexOf(arguments, "--quick") >= 0, Value("--only"), Value("--json"), Number(Value("--divide") ?? "0"));
     }
 
     private static CeilingOptions ParseCeiling(string[] arguments)

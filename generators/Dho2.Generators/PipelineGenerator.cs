@@ -21,6 +21,8 @@ public sealed class PipelineGenerator : IIncrementalGenerator
     /// <inheritdoc/>
     public void Initialize(IncrementalGeneratorInitializationContext context)
     {
+        IncrementalValueProvider<ProjectDevice> device = context.AnalyzerConfigOptionsProvider
+            .Select(static (options, _) => ProjectDevice.Read(options.GlobalOptions));
         IncrementalValuesProvider<PipelineModel> models = context.SyntaxProvider
             .ForAttributeWithMetadataName(
                 ModelReader.PipelineAttributeName,
@@ -28,7 +30,8 @@ public sealed class PipelineGenerator : IIncrementalGenerator
                 static (target, cancellation) =>
                     ModelReader.Read((INamedTypeSymbol)target.TargetSymbol, target.SemanticModel.Compilation, cancellation)?.Model)
             .Where(static model => model is not null && model.Class.Status != ClassStatus.Closed)
-            .Select(static (model, _) => model!)
+            .Combine(device)
+            .Select(static (pair, _) => pair.Left! with { Description = pair.Right.ApplyTo(pair.Left.Description) })
             .WithTrackingName(TrackingNames.Model);
 
         IncrementalValuesProvider<PlannedClass> plans = models

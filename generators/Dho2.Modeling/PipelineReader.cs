@@ -185,13 +185,24 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
             return [description.Name];
         }
 
+        if (HasDropoutInside(description))
+        {
+            return [description.Name];
+        }
+
         return description.Body is { } body ? body.Layers.SelectMany(child => Nested(child, description.Name)) : [];
     }
+
+    /// <summary>Whether one of TorchSharp's composite layers, such as attention or recurrent ones, drops out inside.</summary>
+    private static bool HasDropoutInside(LayerDescription layer) =>
+        layer.Kind.StartsWith("TorchSharp.", System.StringComparison.Ordinal)
+        && layer.Arguments.Any(a => a.Name is "dropout" && a is { Kind: ArgumentKind.Number, Number: > 0 });
 
     private static IEnumerable<string> Nested(LayerDescription layer, string prefix)
     {
         string name = prefix + "." + layer.Name;
-        return layer.Kind.StartsWith("TorchSharp.", System.StringComparison.Ordinal) && layer.Kind.Contains("Dropout")
+        return (layer.Kind.StartsWith("TorchSharp.", System.StringComparison.Ordinal) && layer.Kind.Contains("Dropout"))
+            || HasDropoutInside(layer)
             ? [name]
             : layer.Body?.Layers.SelectMany(child => Nested(child, name)) ?? [];
     }

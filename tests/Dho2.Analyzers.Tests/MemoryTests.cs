@@ -30,6 +30,27 @@ public class MemoryTests
     public Task A_device_that_both_stages_nearly_fill() =>
         VerifyAsync(Model("[Device(Memory = \"14 MiB\")]", name: "{|DHO1402:{|DHO1402:Net|}|}"));
 
+    [Theory]
+    [InlineData("[Device(Name = \"A100-40GB\")]", "")]
+    [InlineData("[Device(Name = \"t4\")]", "")]
+    [InlineData("[Device(Name = {|DHO1006:\"A100\"|})]", "")]
+    [InlineData("[Device(Name = \"A100-40GB\", Memory = \"11 MiB\")]", "{|DHO1401:{|DHO1401:Net|}|}")]
+    public Task A_device_by_its_name(string attribute, string name) => VerifyAsync(Model(attribute, name: name.Length > 0 ? name : "Net"));
+
+    [Theory]
+    [InlineData("Dho2DeviceMemory", "11 MiB", "", true, true)]
+    [InlineData("Dho2DeviceMemory", "16 MiB", "", false, true)]
+    [InlineData("Dho2Device", "T4", "", false, true)]
+    [InlineData("Dho2Device", "no such device", "", false, false)]
+    [InlineData("Dho2DeviceMemory", "11 MiB", "[Device(Memory = \"16 MiB\")]", false, true)]
+    public async Task A_device_of_the_project(string property, string value, string attribute, bool exceeded, bool known)
+    {
+        Diagnostic[] diagnostics = [.. await Analysis.DiagnosticsAsync(Analysis.Compile(Model(attribute)), properties: (property, value))];
+
+        Assert.Equal(exceeded, diagnostics.Any(d => d.Id == DiagnosticIds.StageDoesNotFit));
+        Assert.Equal(known, diagnostics.Single(d => d.Id == DiagnosticIds.PlanSummary).GetMessage().Contains("of its device", System.StringComparison.Ordinal));
+    }
+
     [Fact]
     public Task A_device_that_is_large_enough() => VerifyAsync(Model("[Device(Memory = \"16 MiB\")]"));
 

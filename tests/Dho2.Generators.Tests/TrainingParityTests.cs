@@ -34,8 +34,11 @@ public sealed class TrainingParityTests
         {
             data.Add(partition[^1] + 1, Schedule.GPipe);
             data.Add(partition[^1] + 1, Schedule.OneForwardOneBackward);
+            data.Add(partition[^1] + 1, Schedule.ZeroBubble);
         }
 
+        data.Add(2, Schedule.Interleaved);
+        data.Add(4, Schedule.Interleaved);
         return data;
     }
 

@@ -17,6 +17,8 @@ internal static class ChangeAdvice
         ProblemKind.LayerWithoutStage => [Put(problem.Site.Index, Neighbour(model, problem.Site.Index), model, placement)],
         ProblemKind.LaterStageFeedsEarlier when model.Operations[problem.Site.Index].Layer is >= 0 and var layer =>
             [Put(layer, int.Parse(problem.Arguments[3], CultureInfo.InvariantCulture), model, placement)],
+        ProblemKind.OrderSmall when placement.Attribute("Curvature") is { } curvature =>
+            [new("order", $"Use an order of {problem.Arguments[3]}", [new SourceEdit(curvature, "Order", int.Parse(problem.Arguments[3], CultureInfo.InvariantCulture))])],
         ProblemKind.StageGap or ProblemKind.StageOutOfRange => [Renumber(model, placement)],
         _ => [],
     };

@@ -24,4 +24,31 @@ internal static partial class Descriptors
         DiagnosticSeverity.Warning,
         isEnabledByDefault: true,
         helpLinkUri: HelpLinks.Of(DiagnosticIds.RankAboveParameters));
+
+    public static readonly DiagnosticDescriptor NoSecondDerivative = new(
+        DiagnosticIds.NoSecondDerivative,
+        "Operation has no second derivative",
+        ProblemKinds.FormatOf(ProblemKind.NoSecondDerivative),
+        Curvature,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.NoSecondDerivative));
+
+    public static readonly DiagnosticDescriptor OrderSmall = new(
+        DiagnosticIds.OrderSmall,
+        "Order of estimates is small",
+        ProblemKinds.FormatOf(ProblemKind.OrderSmall),
+        Curvature,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.OrderSmall));
+
+    public static readonly DiagnosticDescriptor DecayOutsideLoss = new(
+        DiagnosticIds.DecayOutsideLoss,
+        "Weight decay outside the loss",
+        "Decoupled weight decay of {0} is outside the loss, so the curvature does not see it; L2Penalty is part of gradient and Hessian",
+        Curvature,
+        DiagnosticSeverity.Info,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.DecayOutsideLoss));
 }

@@ -33,4 +33,13 @@ internal static partial class Descriptors
         DiagnosticSeverity.Info,
         isEnabledByDefault: true,
         helpLinkUri: HelpLinks.Of(DiagnosticIds.PlanSummary));
+
+    public static readonly DiagnosticDescriptor StagesUnbalanced = new(
+        DiagnosticIds.StagesUnbalanced,
+        "Stages take unequal time",
+        ProblemKinds.FormatOf(ProblemKind.StagesUnbalanced),
+        Memory,
+        DiagnosticSeverity.Warning,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.StagesUnbalanced));
 }

@@ -42,4 +42,22 @@ internal static partial class Descriptors
         DiagnosticSeverity.Warning,
         isEnabledByDefault: true,
         helpLinkUri: HelpLinks.Of(DiagnosticIds.RelaxationHigh));
+
+    public static readonly DiagnosticDescriptor CurvatureOfInterleavedStages = new(
+        DiagnosticIds.CurvatureOfInterleavedStages,
+        "Curvature of interleaved stages is not estimated",
+        ProblemKinds.FormatOf(ProblemKind.CurvatureOfInterleavedStages),
+        Plan,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.CurvatureOfInterleavedStages));
+
+    public static readonly DiagnosticDescriptor BatchStatisticsPerMicroBatch = new(
+        DiagnosticIds.BatchStatisticsPerMicroBatch,
+        "Batch statistics are those of a micro-batch",
+        ProblemKinds.FormatOf(ProblemKind.BatchStatisticsPerMicroBatch),
+        Plan,
+        DiagnosticSeverity.Info,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.BatchStatisticsPerMicroBatch));
 }

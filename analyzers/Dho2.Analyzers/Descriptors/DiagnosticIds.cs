@@ -79,6 +79,12 @@ public static class DiagnosticIds
     /// <summary>There are fewer samples than micro-batches.</summary>
     public const string FewerSamplesThanMicroBatches = "DHO1302";
 
+    /// <summary>Curvature is wanted where ranks hold several stages.</summary>
+    public const string CurvatureOfInterleavedStages = "DHO1303";
+
+    /// <summary>Batch normalisation sees a micro-batch and not the batch.</summary>
+    public const string BatchStatisticsPerMicroBatch = "DHO1304";
+
     /// <summary>A stage needs more memory than its device has.</summary>
     public const string StageDoesNotFit = "DHO1401";
 
@@ -88,11 +94,23 @@ public static class DiagnosticIds
     /// <summary>What a pipeline needs: bytes of every stage, and the bubble.</summary>
     public const string PlanSummary = "DHO1403";
 
+    /// <summary>One stage takes much longer than the slowest of another partition would.</summary>
+    public const string StagesUnbalanced = "DHO1404";
+
     /// <summary>A layer's rank makes the curvature block-diagonal.</summary>
     public const string CurvatureBlockDiagonal = "DHO1501";
 
     /// <summary>More eigenpairs are to be kept than there are parameters.</summary>
     public const string RankAboveParameters = "DHO1502";
+
+    /// <summary>An operation has no second derivative, and the curvature needs it.</summary>
+    public const string NoSecondDerivative = "DHO1503";
+
+    /// <summary>Estimates have too few products to find the wanted eigenpairs.</summary>
+    public const string OrderSmall = "DHO1504";
+
+    /// <summary>Weight decay outside the loss, which the curvature does not see.</summary>
+    public const string DecayOutsideLoss = "DHO1505";
 
     /// <summary>ADMM's over-relaxation is above what is advised.</summary>
     public const string RelaxationHigh = "DHO1601";

@@ -19,6 +19,7 @@ internal static class ProblemDescriptors
         ValueCannotCross, InstanceMember, PartitionDependentRandomness, NestedDropout,
         ShapeMismatch, ArgumentRefused, StagesOfList,
         FewerMicroBatchesThanStages, FewerSamplesThanMicroBatches, RelaxationHigh,
+        CurvatureOfInterleavedStages, BatchStatisticsPerMicroBatch, StagesUnbalanced, NoSecondDerivative, OrderSmall, DecayOutsideLoss,
         StageDoesNotFit, StageNearlyFull, PlanSummary, CurvatureBlockDiagonal, RankAboveParameters, DescriptionInconsistent,
     ];
 
@@ -55,6 +56,11 @@ internal static class ProblemDescriptors
         ProblemKind.RelaxationHigh => RelaxationHigh,
         ProblemKind.FewerMicroBatchesThanStages => FewerMicroBatchesThanStages,
         ProblemKind.FewerSamplesThanMicroBatches => FewerSamplesThanMicroBatches,
+        ProblemKind.CurvatureOfInterleavedStages => CurvatureOfInterleavedStages,
+        ProblemKind.BatchStatisticsPerMicroBatch => BatchStatisticsPerMicroBatch,
+        ProblemKind.StagesUnbalanced => StagesUnbalanced,
+        ProblemKind.NoSecondDerivative => NoSecondDerivative,
+        ProblemKind.OrderSmall => OrderSmall,
         ProblemKind.StageDoesNotFit => StageDoesNotFit,
         ProblemKind.StageNearlyFull => StageNearlyFull,
         ProblemKind.RankAboveParameters => RankAboveParameters,

@@ -44,6 +44,8 @@ internal sealed class Placement(ModelReading reading, CancellationToken cancella
         ProblemKind.FewerMicroBatchesThanStages => "MicroBatches",
         ProblemKind.FewerSamplesThanMicroBatches => "Batch",
         ProblemKind.RankAboveParameters => "Curvature.Rank",
+        ProblemKind.OrderSmall => "Curvature.Order",
+        ProblemKind.CurvatureOfInterleavedStages => "Pipeline.Schedule",
         _ => null,
     };
 
@@ -53,7 +55,7 @@ internal sealed class Placement(ModelReading reading, CancellationToken cancella
         string qualified = name switch
         {
             "Batch" => "Input.Batch",
-            "MicroBatches" or "Replicas" or "StagesPerRank" => "Pipeline." + name,
+            "MicroBatches" or "Replicas" or "StagesPerRank" or "Stages" => "Pipeline." + name,
             _ => name,
         };
         string attribute = qualified.Split('.')[0];

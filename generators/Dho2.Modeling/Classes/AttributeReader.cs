@@ -42,14 +42,38 @@ internal static class AttributeReader
             DeviceMemory(context, type),
             Curvature(Find(type, "Curvature"), baseKind, anyLayerRank),
             Find(type, "Admm") is { } admm ? Admm(admm) : null,
-            StagesPerRank: Named(pipeline, nameof(PipelineAttribute.StagesPerRank), 0));
+            StagesPerRank: Named(pipeline, nameof(PipelineAttribute.StagesPerRank), 0),
+            Stages: Named(pipeline, nameof(PipelineAttribute.Stages), 0),
+            DeviceName: DeviceName(context, type));
+    }
+
+    /// <summary>The name that a <c>[Device]</c> gives, which must be in the table; null without one.</summary>
+    public static string? DeviceName(ReadingContext context, ITypeSymbol type)
+    {
+        if (Find(type, "Device") is not { } device || Value(device, nameof(DeviceAttribute.Name)) is not string name)
+        {
+            return null;
+        }
+
+        if (DeviceProfile.Find(name) is not null)
+        {
+            return name;
+        }
+
+        if (ArgumentSyntax(device, nameof(DeviceAttribute.Name), context) is { } syntax)
+        {
+            context.Report(
+                ModelProblemKind.OptionOutOfRange, syntax, "Device.Name", name, "one of " + string.Join(", ", DeviceProfile.Named.Select(p => p.Name)) + ", or left out, with Memory stated");
+        }
+
+        return null;
     }
 
     public static long? DeviceMemory(ReadingContext context, ITypeSymbol type)
     {
         if (Find(type, "Device") is not { } device || Value(device, nameof(DeviceAttribute.Memory)) is not string text)
         {
-            return null;
+            return DeviceName(context, type) is { } name ? DeviceProfile.Find(name)!.MemoryBytes : null;
         }
 
         long? bytes = MemorySize.Parse(text);
@@ -138,7 +162,8 @@ internal static class AttributeReader
             Named(attribute, nameof(CurvatureAttribute.Batch), 0),
             Named(attribute, nameof(CurvatureAttribute.Alpha), Defaults.Alpha),
             maxScale == 0 ? (baseKind == BaseKind.Adam ? Defaults.MaxScaleAdam : Defaults.MaxScale) : maxScale,
-            (CurvatureScope)scope);
+            (CurvatureScope)scope,
+            Named(attribute, nameof(CurvatureAttribute.Order), 0));
     }
 
     private static AdmmOptions Admm(AttributeData attribute) => new(

@@ -21,6 +21,12 @@ public sealed class PipelineAttribute : Attribute
     /// </summary>
     public int StagesPerRank { get; set; }
 
+    /// <summary>
+    /// Stages that the planner makes where layers leave theirs to it by <c>[Stage]</c>; 0 leaves the number to it too: that of
+    /// the numbered layers, or else the fewest whose memory fits the device, or two where no device is stated.
+    /// </summary>
+    public int Stages { get; set; }
+
     /// <summary>The first-order optimizer outside the curvature subspace.</summary>
     public BaseKind Base { get; set; } = Defaults.Base;
 
@@ -76,6 +82,12 @@ public sealed class DeviceAttribute : Attribute
 {
     /// <summary>Memory of the device: a number and one of <c>B</c>, <c>KiB</c>, <c>MiB</c>, <c>GiB</c>, <c>TiB</c>, such as <c>"24 GiB"</c>.</summary>
     public string? Memory { get; set; }
+
+    /// <summary>
+    /// The device by its name, such as <c>"A100-40GB"</c> (docs/memory.md has the table): states the memory, unless
+    /// <see cref="Memory"/> does, and what times are priced by. The property <c>Dho2Device</c> of a project names one for all its pipelines.
+    /// </summary>
+    public string? Name { get; set; }
 }
 
 /// <summary>
@@ -150,6 +162,11 @@ public sealed class CurvatureAttribute : Attribute
 
     /// <summary>Samples in the curvature batch; 0 means the training batch.</summary>
     public int Batch { get; set; }
+
+    /// <summary>
+    /// Products of an estimate at most (m): at least Rank + Smallest; 0 means 4 (Rank + Smallest), or 2 ln n if that is more.
+    /// </summary>
+    public int Order { get; set; }
 
     /// <summary>The rate of the Newton part (alpha).</summary>
     public double Alpha { get; set; } = Defaults.Alpha;

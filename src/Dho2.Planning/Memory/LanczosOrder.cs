@@ -7,6 +7,10 @@ internal static class LanczosOrder
     // every host comes to the same plan.
     private static readonly long[] Thresholds = MakeThresholds();
 
+    /// <summary>The order of estimates of so many eigenpairs in a space of n dimensions: the stated one, or four for each pair.</summary>
+    public static long Of(CurvatureOptions curvature, long pairs, long size) =>
+        curvature.Order > 0 ? curvature.Order : System.Math.Max(4 * pairs, LeastFor(size));
+
     /// <summary>The least order in a space of n dimensions: 2 ln n, rounded up.</summary>
     public static int LeastFor(long size)
     {

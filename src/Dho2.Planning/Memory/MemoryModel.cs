@@ -16,8 +16,6 @@ internal sealed class MemoryModel
     private readonly ModelDescription model;
     private readonly ModelOptions options;
     private readonly InferenceResult inference;
-    private readonly StageAssignment assignment;
-    private readonly EquatableArray<CutPlan> cuts;
     private readonly EquatableArray<int> microBatches;
     private readonly EquatableArray<int> inFlight;
     private readonly long element;
@@ -26,32 +24,28 @@ internal sealed class MemoryModel
         ModelDescription model,
         ModelOptions options,
         InferenceResult inference,
-        StageAssignment assignment,
-        EquatableArray<CutPlan> cuts,
         EquatableArray<int> microBatches,
         EquatableArray<int> inFlight)
     {
         this.model = model;
         this.options = options;
         this.inference = inference;
-        this.assignment = assignment;
-        this.cuts = cuts;
         this.microBatches = microBatches;
         this.inFlight = inFlight;
         element = ElementTypes.SizeOf(options.DType);
     }
 
     /// <summary>The terms of one stage.</summary>
-    /// <param name="stage">The stage, without its memory.</param>
+    /// <param name="stage">What it holds.</param>
     /// <param name="modelSize">The parameters of all stages; null where unknown.</param>
-    public EquatableArray<MemoryTerm> Of(StagePlan stage, long? modelSize)
+    public EquatableArray<MemoryTerm> Of(StageContents stage, long? modelSize)
     {
-        long? count = stage.Parameters is { } parameters ? Sum(parameters.Select(p => (long?)p.Count)) : null;
+        long? count = stage.Count;
         long? vector = SafeInteger.Multiply(count, element);
         long? buffers = Sum(stage.Layers.Select(l => inference.Layers[l].Buffers is { } b
             ? Sum(b.Select(p => SafeInteger.Multiply(p.Count, ElementTypes.SizeOf(p.DType))))
             : null));
-        StageActivations activations = StageActivations.Of(stage, model, inference, assignment, cuts);
+        StageActivations activations = stage.Activations;
         int vectors = options.Base switch { BaseKind.Sgd => 0, BaseKind.Adam => 2, _ => 1 };
         var terms = new List<MemoryTerm>
         {
@@ -75,7 +69,7 @@ internal sealed class MemoryModel
         // The larger micro-batches come first, so that these are the most that are in flight together.
         terms.Add(new(MemoryKind.Activations, Sum(microBatches.Take(inFlight[stage.Index]).Select(activations.Kept))));
         terms.Add(new(MemoryKind.Temporary, activations.Temporary(microBatches[0])));
-        terms.Add(new(MemoryKind.Boundary, BoundaryBytes(stage.Index)));
+        terms.Add(new(MemoryKind.Boundary, BoundaryBytes(stage)));
         return terms.ToEquatableArray();
     }
 
@@ -99,32 +93,32 @@ internal sealed class MemoryModel
         }
 
         long? size = curvature.Scope == CurvatureScope.Global ? modelSize : count;
-        long? rows = size is { } n ? Math.Min(n, Math.Max(4 * pairs, LanczosOrder.LeastFor(n))) + 1 : null;
+        long? rows = size is { } n ? Math.Min(n, LanczosOrder.Of(curvature, pairs, n)) + 1 : null;
         long? basis = SafeInteger.Multiply(SafeInteger.Multiply(rows, count), BasisElement);
         long? products = SafeInteger.Multiply(vector, pairs + (options.DType == DType.Float32 ? 0 : 2));
         return Sum([graphs, copies, basis, products]);
     }
 
     /// <summary>The model's inputs on the first stage, the targets on the last, and one micro-batch's gradients of both cuts.</summary>
-    private long? BoundaryBytes(int stage)
+    private long? BoundaryBytes(StageContents stage)
     {
         long? bytes = 0;
-        if (stage == 0)
+        if (stage.Index == 0)
         {
             bytes = SafeInteger.Add(bytes, Sum(Enumerable.Range(0, model.Inputs.Count).Select(i => Bytes(inference.Values[i].Type, options.Batch))));
         }
 
-        if (stage == assignment.Stages - 1)
+        if (stage.Index == stage.Stages - 1)
         {
             bytes = SafeInteger.Add(bytes, Sum(model.Targets.Select(t => Bytes(ShapeInference.TypeOf(t, options.DType), options.Batch))));
         }
 
-        foreach (CutPlan cut in cuts.Where(c => c.Index == stage || c.Index == stage - 1))
-        {
-            bytes = SafeInteger.Add(bytes, Sum(cut.Values.Where(v => v.Differentiable).Select(v => Bytes(v.Type, microBatches[0]))));
-        }
-
-        return bytes;
+        return SafeInteger.Add(
+            bytes,
+            Sum(stage.Incoming.Concat(stage.Outgoing)
+                .Select(value => inference.Values[value])
+                .Where(value => value is { Kind: InferredKind.Tensor or InferredKind.Unknown, Differentiable: true })
+                .Select(value => Bytes(value.Type, microBatches[0]))));
     }
 
     internal static long? Bytes(TensorType? type, int samples) =>
@@ -144,3 +138,22 @@ internal sealed class MemoryModel
         return sum;
     }
 }
+
+/// <summary>What a stage holds, as far as its memory goes.</summary>
+/// <param name="Index">The stage.</param>
+/// <param name="Stages">All stages.</param>
+/// <param name="Layers">Its layers.</param>
+/// <param name="CurvatureRank">Largest eigenpairs kept for it.</param>
+/// <param name="Count">The elements of its parameters; null where unknown.</param>
+/// <param name="Activations">The tensors of a micro-batch.</param>
+/// <param name="Incoming">The values that cross the cut before it.</param>
+/// <param name="Outgoing">The values that cross the cut after it.</param>
+internal sealed record StageContents(
+    int Index,
+    int Stages,
+    IReadOnlyList<int> Layers,
+    int CurvatureRank,
+    long? Count,
+    StageActivations Activations,
+    IReadOnlyList<int> Incoming,
+    IReadOnlyList<int> Outgoing);

@@ -13,24 +13,30 @@ internal sealed class StageActivations
     private bool isKnown = true;
 
     /// <summary>Collects the tensors of a stage.</summary>
+    /// <param name="operations">Its operations.</param>
+    /// <param name="model">The model.</param>
+    /// <param name="inference">What is known of its shapes.</param>
+    /// <param name="crossing">The values that cross the cuts on both sides.</param>
+    /// <param name="isFirst">Whether it is the first stage.</param>
+    /// <param name="isLast">Whether it is the last stage, which computes the loss.</param>
     public static StageActivations Of(
-        StagePlan stage, ModelDescription model, InferenceResult inference, StageAssignment assignment, EquatableArray<CutPlan> cuts)
+        IEnumerable<int> operations, ModelDescription model, InferenceResult inference, IEnumerable<int> crossing, bool isFirst, bool isLast)
     {
         var activations = new StageActivations();
 
         // The model's inputs lie in the batch, which is counted once for all micro-batches.
-        var elsewhere = new HashSet<int>(inference.Storages.Take(stage.Index == 0 ? model.Inputs.Count : 0).Where(s => s is not null).Select(s => s!.Value.Storage));
-        foreach (CutPlan cut in cuts.Where(c => c.Index == stage.Index || c.Index == stage.Index - 1))
-        {
-            activations.Keep(cut.Values.Select(v => inference.Storages[v.Value] is { } memory ? memory with { Bytes = BytesOf(v) } : (TensorMemory?)null), elsewhere);
-        }
-
-        foreach (int operation in stage.Operations)
+        var elsewhere = new HashSet<int>(inference.Storages.Take(isFirst ? model.Inputs.Count : 0).Where(s => s is not null).Select(s => s!.Value.Storage));
+        activations.Keep(
+            crossing.Select(value => inference.Storages[value] is { } memory
+                ? memory with { Bytes = inference.Values[value].Type is { } type ? TensorBytes.Of(type) : Dimension.Unknown }
+                : (TensorMemory?)null),
+            elsewhere);
+        foreach (int operation in operations)
         {
             activations.Add(inference.Operations[operation], elsewhere);
         }
 
-        if (stage.Index == assignment.Stages - 1)
+        if (isLast)
         {
             activations.Add(inference.Loss ?? OperationFacts.Unknown, elsewhere);
         }
@@ -62,8 +68,6 @@ internal sealed class StageActivations
 
         return forward is { } f && backward is { } b ? System.Math.Max(f, b) : null;
     }
-
-    private static Dimension BytesOf(CutValue value) => value.Type is { } type ? TensorBytes.Of(type) : Dimension.Unknown;
 
     private void Keep(IEnumerable<TensorMemory?> memories, HashSet<int> elsewhere)
     {

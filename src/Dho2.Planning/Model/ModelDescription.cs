@@ -43,6 +43,8 @@ public sealed record ModelDescription(
 /// <param name="Admm">ADMM; null where the class has no <c>[Admm]</c>.</param>
 /// <param name="DType">The element type of parameters and of floating-point values: float32 unless overridden at run time.</param>
 /// <param name="StagesPerRank">Stages that one rank holds; 0 leaves it to the schedule.</param>
+/// <param name="Stages">Stages to make where layers leave theirs to the planner; 0 leaves their number to it too.</param>
+/// <param name="DeviceName">The device in the table of <see cref="DeviceProfile.Named"/>; null where none is named.</param>
 public sealed record ModelOptions(
     int MicroBatches,
     Schedule Schedule,
@@ -53,7 +55,13 @@ public sealed record ModelOptions(
     CurvatureOptions? Curvature,
     AdmmOptions? Admm,
     DType DType = DType.Float32,
-    int StagesPerRank = 0);
+    int StagesPerRank = 0,
+    int Stages = 0,
+    string? DeviceName = null)
+{
+    /// <summary>What times are priced by.</summary>
+    public DeviceProfile Profile => (DeviceName is null ? null : DeviceProfile.Find(DeviceName)) ?? DeviceProfile.Default;
+}
 
 /// <summary>Curvature as the attributes state it.</summary>
 /// <param name="Rank">Largest eigenpairs kept (k).</param>
@@ -64,6 +72,7 @@ public sealed record ModelOptions(
 /// <param name="Alpha">Rate of the Newton part.</param>
 /// <param name="MaxScale">Largest raise of the base rate, resolved for the base.</param>
 /// <param name="Scope">One subspace for the model, or one per stage, resolved: a layer's rank makes it per stage unless the attribute says otherwise.</param>
+/// <param name="Order">Products of an estimate at most (m); 0 for the default.</param>
 public sealed record CurvatureOptions(
     int Rank,
     int Smallest,
@@ -72,7 +81,8 @@ public sealed record CurvatureOptions(
     int Batch,
     double Alpha,
     double MaxScale,
-    CurvatureScope Scope);
+    CurvatureScope Scope,
+    int Order = 0);
 
 /// <summary>ADMM as the attributes state it.</summary>
 /// <param name="Period">Local steps between two rounds (H).</param>

@@ -53,6 +53,9 @@ internal static class CutBuilder
         }
     }
 
+    /// <summary>Whether a value of the C# type can cross a cut.</summary>
+    public static bool CanCross(string typeName) => IsTensor(typeName) || CutScalars.Contains(typeName);
+
     private static bool IsTensor(string typeName) => typeName.TrimEnd('?') is TensorTypeName or "global::TorchSharp.Modules.Parameter";
 
     /// <summary>Names that are unique within a cut: of the variable that holds the value, later values first, else of what makes it.</summary>

@@ -28,9 +28,16 @@ internal static class OptionChecks
             options.MicroBatches is >= 1 and <= MaxMicroBatches, "MicroBatches", Text(options.MicroBatches), $"from 1 to {MaxMicroBatches}");
         AtLeast(1, "Replicas", options.Replicas);
         CheckLayout(options, stages, problems);
+        Require(options.Stages >= 0, "Stages", Text(options.Stages), "at least 1, or 0 to leave it to the planner");
         Require(options.DeviceMemory is null or > 0, "Device.Memory", Text(options.DeviceMemory ?? 0), "above 0");
         Require(
             options.DType is DType.Float32 or DType.Float64, "The element type", ElementTypes.NameOf(options.DType), "float32 or float64");
+        if (options is { Schedule: Schedule.Interleaved, Curvature: { } wanted } && wanted.Rank + (long)wanted.Smallest > 0
+            && StageLayout.Of(options.Schedule, stages, options.StagesPerRank) is { StagesPerRank: > 1 } layout)
+        {
+            problems.Add(new(ProblemKind.CurvatureOfInterleavedStages, PlanSite.Model, layout.StagesPerRank));
+        }
+
         if (options.Curvature is { } curvature)
         {
             AtLeast(0, "Curvature.Rank", curvature.Rank);
@@ -38,6 +45,9 @@ internal static class OptionChecks
             AtLeast(1, "Curvature.Every", curvature.Every);
             AtLeast(0, "Curvature.Warmup", curvature.Warmup);
             AtLeast(0, "Curvature.Batch", curvature.Batch);
+            long pairs = curvature.Rank + (long)curvature.Smallest;
+            Require(
+                curvature.Order == 0 || pairs <= 0 || curvature.Order >= pairs, "Curvature.Order", Text(curvature.Order), $"at least the {pairs} eigenpairs that are wanted, or 0");
             Finite(curvature.Alpha >= 0, "Curvature.Alpha", curvature.Alpha, "at least 0");
             Finite(curvature.MaxScale >= 1, "Curvature.MaxScale", curvature.MaxScale, "at least 1");
         }

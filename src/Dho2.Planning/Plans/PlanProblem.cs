@@ -85,5 +85,6 @@ public sealed record PlanResult(Plan? Plan, EquatableArray<PlanProblem> Problems
 
     /// <summary>Whether any error lies in the structure, which code is generated from, and not in numbers alone, which a run may override.</summary>
     public bool HasStructuralErrors =>
-        Problems.Any(p => p.Severity == ProblemSeverity.Error && p.Kind is not (ProblemKind.NumberOutOfRange or ProblemKind.StageDoesNotFit));
+        Problems.Any(p => p.Severity == ProblemSeverity.Error && p.Kind is not
+            (ProblemKind.NumberOutOfRange or ProblemKind.StageDoesNotFit or ProblemKind.NoSecondDerivative or ProblemKind.CurvatureOfInterleavedStages));
 }

@@ -27,6 +27,7 @@ public static class Planner
 
         ModelOptions options = (overrides ?? new()).Apply(model.Options);
         InferenceResult inference = ShapeInference.Infer(model, cancellation);
+        model = StageChooser.Fill(model, inference, cancellation);
         StageAssignment? assignment = StageAssignment.Make(model, inference.Values, problems, cancellation);
         if (assignment is null)
         {
@@ -49,6 +50,9 @@ public static class Planner
 
         Plan plan = Assemble(model, OptionChecks.Clamp(options), assignment, inference, cuts);
         PlanChecks.Check(model, plan, problems);
+        CurvatureChecks.Check(model, plan, inference, problems);
+        BatchStatisticsCheck.Check(model, plan, problems);
+        BalanceCheck.Check(model, plan, inference, problems, cancellation);
         return new(plan, problems.ToEquatableArray());
     }
 
@@ -60,16 +64,33 @@ public static class Planner
         ScheduleSimulation run = ScheduleSimulator.Run(schedule, ScheduleCosts.Uniform(assignment.Stages, 1, 2));
         StagePlan[] stages = Enumerable.Range(0, assignment.Stages).Select(s => StagePlanOf(s, model, options, assignment, inference)).ToArray();
         long? size = MemoryModel.Sum(stages.Select(s => s.Parameters is { } p ? MemoryModel.Sum(p.Select(x => (long?)x.Count)) : null));
-        var memory = new MemoryModel(model, options, inference, assignment, cuts, microBatches, run.MaxInFlight);
+        var memory = new MemoryModel(model, options, inference, microBatches, run.MaxInFlight);
         var plan = new Plan(
             model.MetadataName,
             options,
-            stages.Select(s => s with { Memory = memory.Of(s, size) }).ToEquatableArray(),
+            stages.Select(s => s with { Memory = memory.Of(ContentsOf(s, model, inference, assignment, cuts), size) }).ToEquatableArray(),
             cuts,
             microBatches,
             schedule,
             Hash: "");
         return plan with { Hash = PlanHash.Of(model, plan) };
+    }
+
+    private static StageContents ContentsOf(
+        StagePlan stage, ModelDescription model, InferenceResult inference, StageAssignment assignment, EquatableArray<CutPlan> cuts)
+    {
+        int[] incoming = stage.Index > 0 ? cuts[stage.Index - 1].Values.Select(v => v.Value).ToArray() : [];
+        int[] outgoing = stage.Index < cuts.Count ? cuts[stage.Index].Values.Select(v => v.Value).ToArray() : [];
+        return new(
+            stage.Index,
+            assignment.Stages,
+            stage.Layers,
+            stage.CurvatureRank,
+            stage.Parameters is { } parameters ? MemoryModel.Sum(parameters.Select(p => (long?)p.Count)) : null,
+            StageActivations.Of(
+                stage.Operations, model, inference, incoming.Concat(outgoing), stage.Index == 0, stage.Index == assignment.Stages - 1),
+            incoming,
+            outgoing);
     }
 
     private static StagePlan StagePlanOf(

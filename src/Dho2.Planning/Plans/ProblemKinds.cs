@@ -41,6 +41,21 @@ public enum ProblemKind
     /// <summary>There are fewer samples than micro-batches.</summary>
     FewerSamplesThanMicroBatches,
 
+    /// <summary>Curvature is wanted where ranks hold several stages.</summary>
+    CurvatureOfInterleavedStages,
+
+    /// <summary>Batch normalisation sees a micro-batch and not the batch.</summary>
+    BatchStatisticsPerMicroBatch,
+
+    /// <summary>One stage takes much longer than the slowest of another partition would.</summary>
+    StagesUnbalanced,
+
+    /// <summary>An operation without a second derivative is in a model whose curvature is estimated.</summary>
+    NoSecondDerivative,
+
+    /// <summary>Estimates have too few products to find the wanted eigenpairs.</summary>
+    OrderSmall,
+
     /// <summary>A stage needs more memory than its device has.</summary>
     StageDoesNotFit,
 
@@ -67,8 +82,9 @@ public static class ProblemKinds
     public static ProblemSeverity SeverityOf(ProblemKind kind) => kind switch
     {
         ProblemKind.FewerMicroBatchesThanStages or ProblemKind.FewerSamplesThanMicroBatches or ProblemKind.RelaxationHigh
-            or ProblemKind.StageNearlyFull or ProblemKind.RankAboveParameters => ProblemSeverity.Warning,
-        ProblemKind.InputWithoutShape => ProblemSeverity.Information,
+            or ProblemKind.StageNearlyFull or ProblemKind.RankAboveParameters or ProblemKind.StagesUnbalanced
+            or ProblemKind.OrderSmall => ProblemSeverity.Warning,
+        ProblemKind.InputWithoutShape or ProblemKind.BatchStatisticsPerMicroBatch => ProblemSeverity.Information,
         _ => ProblemSeverity.Error,
     };
 
@@ -87,6 +103,11 @@ public static class ProblemKinds
         ProblemKind.RelaxationHigh => "Over-relaxation is {0}; above 1.3 replicas with momentum may diverge",
         ProblemKind.FewerMicroBatchesThanStages => "MicroBatches = {0} keeps the {1} ranks busy for {2} % of the time; {3} would keep them busy for {4} %",
         ProblemKind.FewerSamplesThanMicroBatches => "A batch of {0} samples makes only {0} of the {1} micro-batches",
+        ProblemKind.CurvatureOfInterleavedStages => "Curvature is estimated with one stage on each rank, but Schedule.Interleaved puts {0} on each; use Schedule.OneForwardOneBackward or Schedule.ZeroBubble, or train without curvature",
+        ProblemKind.BatchStatisticsPerMicroBatch => "'{0}' normalises over the {1} samples of a micro-batch, not over the {2} of the batch: its statistics are noisier, and change with MicroBatches",
+        ProblemKind.StagesUnbalanced => "Stage {0} takes {1} % of the time of all {2} stages, so a step takes about {3} times as long as with the partition {4}",
+        ProblemKind.NoSecondDerivative => "{0} has no second derivative, which the curvature of {1} needs: the estimate would end the run; replace it, or turn the curvature off",
+        ProblemKind.OrderSmall => "Curvature.Order = {0} leaves {1} products beyond the {2} eigenpairs that are wanted; about {3}, four for each, find them reliably",
         ProblemKind.StageDoesNotFit => "Stage {0} needs {1}, {2} more than the {3} of its device: {4}",
         ProblemKind.StageNearlyFull => "Stage {0} needs {1}, {2} % of the {3} of its device: {4}",
         ProblemKind.RankAboveParameters => "{0} eigenpairs are to be kept, but {1} has only {2} parameters, and no more eigenpairs than those",

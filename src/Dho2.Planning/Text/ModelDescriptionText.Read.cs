@@ -40,9 +40,19 @@ public static partial class ModelDescriptionText
         CurvatureOptions? curvature = ReadCurvature(reader.Member("curvature"));
         AdmmOptions? admm = ReadAdmm(reader.Member("admm"));
         DType dtype = reader.Member("elements").Enumeration<DType>();
-        int stagesPerRank = reader.IsNext(',') ? reader.Member("stagesPerRank").Integer32() : 0;
+        int stagesPerRank = 0;
+        int stages = 0;
+        string? device = null;
+        if (reader.IsNext(','))
+        {
+            stagesPerRank = reader.Member("stagesPerRank").Integer32();
+            stages = reader.Member("stages").Integer32();
+            reader.Member("device");
+            device = reader.TryNull() ? null : reader.Text();
+        }
+
         reader.Expect('}');
-        return new(microBatches, schedule, baseKind, replicas, batch, deviceMemory, curvature, admm, dtype, stagesPerRank);
+        return new(microBatches, schedule, baseKind, replicas, batch, deviceMemory, curvature, admm, dtype, stagesPerRank, stages, device);
     }
 
     private static CurvatureOptions? ReadCurvature(CanonicalReader reader)
@@ -61,7 +71,8 @@ public static partial class ModelDescriptionText
             Batch: reader.Member("batch").Integer32(),
             Alpha: reader.Member("alpha").Number(),
             MaxScale: reader.Member("maxScale").Number(),
-            Scope: reader.Member("scope").Enumeration<CurvatureScope>());
+            Scope: reader.Member("scope").Enumeration<CurvatureScope>(),
+            Order: reader.IsNext(',') ? reader.Member("order").Integer32() : 0);
         reader.Expect('}');
         return curvature;
     }

@@ -54,7 +54,13 @@ public static partial class ModelDescriptionText
             writer.Begin('{').Name("rank").Integer(curvature.Rank).Name("smallest").Integer(curvature.Smallest);
             writer.Name("every").Integer(curvature.Every).Name("warmup").Integer(curvature.Warmup);
             writer.Name("batch").Integer(curvature.Batch).Name("alpha").Number(curvature.Alpha);
-            writer.Name("maxScale").Number(curvature.MaxScale).Name("scope").Text(curvature.Scope.ToString()).End('}');
+            writer.Name("maxScale").Number(curvature.MaxScale).Name("scope").Text(curvature.Scope.ToString());
+            if (curvature.Order != 0)
+            {
+                writer.Name("order").Integer(curvature.Order);
+            }
+
+            writer.End('}');
         }
         else
         {
@@ -79,9 +85,10 @@ public static partial class ModelDescriptionText
         }
 
         writer.Name("elements").Text(options.DType.ToString());
-        if (options.StagesPerRank != 0)
+        if (options.StagesPerRank != 0 || options.Stages != 0 || options.DeviceName is not null)
         {
-            writer.Name("stagesPerRank").Integer(options.StagesPerRank);
+            writer.Name("stagesPerRank").Integer(options.StagesPerRank).Name("stages").Integer(options.Stages).Name("device");
+            _ = options.DeviceName is { } device ? writer.Text(device) : writer.Null();
         }
 
         writer.End('}');

@@ -5,28 +5,34 @@ using TorchSharp;
 
 namespace Dho2.Pipelines;
 
-/// <summary>The micro-batches of one step on one stage.</summary>
+/// <summary>The micro-batches of one step on the stages of a rank.</summary>
 internal sealed class MicroBatchSlots : IDisposable
 {
     private readonly MicroBatchSlot[] slots;
+    private readonly int microBatches;
 
-    public MicroBatchSlots(Batch batch, IReadOnlyList<int> sizes)
+    public MicroBatchSlots(Batch batch, IReadOnlyList<int> sizes, int stages)
     {
         if (sizes.Sum() != batch.Samples)
         {
             throw new ArgumentException($"Micro-batches of {string.Join(" + ", sizes)} samples do not make a batch of {batch.Samples}.", nameof(sizes));
         }
 
-        slots = new MicroBatchSlot[sizes.Count];
-        int start = 0;
-        for (int i = 0; i < slots.Length; i++)
+        microBatches = sizes.Count;
+        slots = new MicroBatchSlot[stages * microBatches];
+        for (int stage = 0; stage < stages; stage++)
         {
-            slots[i] = new MicroBatchSlot(batch, start, sizes[i]);
-            start += sizes[i];
+            int start = 0;
+            for (int i = 0; i < microBatches; i++)
+            {
+                slots[(stage * microBatches) + i] = new MicroBatchSlot(batch, start, sizes[i]);
+                start += sizes[i];
+            }
         }
     }
 
-    public MicroBatchSlot this[int microBatch] => slots[microBatch];
+    /// <summary>The slot of a micro-batch on the rank's stage of that number, counted on the rank.</summary>
+    public MicroBatchSlot this[int stage, int microBatch] => slots[(stage * microBatches) + microBatch];
 
     public void Dispose() => Array.ForEach(slots, slot => slot.Dispose());
 }
@@ -56,13 +62,19 @@ internal sealed class MicroBatchSlot(Batch batch, int start, int samples) : IDis
     /// <summary>Lets go of the graph, after its backward.</summary>
     public void ReleaseForward()
     {
-        Release(Inputs);
+        ReleaseInputs();
         Release(Outputs);
         Release(OutputGradients);
         Loss?.Dispose();
         Loss = null;
-        Inputs = Outputs = [];
+        Outputs = [];
         OutputGradients = [];
+    }
+
+    public void ReleaseInputs()
+    {
+        Release(Inputs);
+        Inputs = [];
     }
 
     public void ReleaseInputGradients()

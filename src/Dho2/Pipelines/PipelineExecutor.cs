@@ -8,21 +8,20 @@ using TorchSharp;
 namespace Dho2.Pipelines;
 
 /// <summary>
-/// Executes one stage's instructions for one step after another: computes its micro-batches and exchanges cuts and their
-/// gradients with the neighbouring stages. Parameter gradients add up in the parameters' <c>grad</c>.
+/// Executes a rank's instructions for one step after another: computes its stages' micro-batches and exchanges cuts and
+/// their gradients with the neighbouring stages. Parameter gradients add up in the parameters' <c>grad</c>.
 /// </summary>
 public sealed class PipelineExecutor : IDisposable
 {
-    private readonly IPipelineStage stage;
+    private readonly StageWork[] stages;
     private readonly StageContext context;
     private readonly ICommunicator pipeline;
+    private readonly StageLayout layout;
     private readonly Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, torch.Tensor> loss;
-    private readonly CutPlan? incoming;
-    private readonly CutPlan? outgoing;
     private readonly List<DropoutSeeding> seedings = [];
     private bool? training;
 
-    /// <summary>Creates the executor of one stage.</summary>
+    /// <summary>Creates the executor of a rank that holds one stage.</summary>
     /// <param name="stage">The stage; stays the caller's.</param>
     /// <param name="context">The context that the stage was built with.</param>
     /// <param name="pipeline">The group of this replica's stages, ranked by stage; stays the caller's.</param>
@@ -35,20 +34,38 @@ public sealed class PipelineExecutor : IDisposable
         ICommunicator pipeline,
         IReadOnlyList<CutPlan> cuts,
         Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, torch.Tensor> loss)
+        : this([stage], context, pipeline, cuts, loss)
     {
-        if (pipeline.Rank != stage.Index || pipeline.Size != cuts.Count + 1)
+    }
+
+    /// <summary>Creates the executor of a rank.</summary>
+    /// <param name="stages">The rank's stages, in order: every so manieth as there are ranks; they stay the caller's.</param>
+    /// <param name="context">The context that the stages were built with.</param>
+    /// <param name="pipeline">The group of this replica's ranks; stays the caller's.</param>
+    /// <param name="cuts">What crosses between stages, one for each pair of neighbours.</param>
+    /// <param name="loss">The loss of one micro-batch, a mean over its samples (0-dimensional), from results and targets.</param>
+    /// <exception cref="ArgumentException">Stages, group and cuts do not belong together.</exception>
+    public PipelineExecutor(
+        IReadOnlyList<IPipelineStage> stages,
+        StageContext context,
+        ICommunicator pipeline,
+        IReadOnlyList<CutPlan> cuts,
+        Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, torch.Tensor> loss)
+    {
+        layout = new StageLayout(pipeline.Size, stages.Count);
+        if (!layout.StagesOf(pipeline.Rank).SequenceEqual(stages.Select(stage => stage.Index)) || layout.Stages != cuts.Count + 1)
         {
-            throw new ArgumentException($"Stage {stage.Index} of {cuts.Count + 1} cannot be rank {pipeline.Rank} of {pipeline.Size}.", nameof(pipeline));
+            throw new ArgumentException(
+                $"Stage {string.Join(" and ", stages.Select(stage => stage.Index))} of {cuts.Count + 1} cannot be rank {pipeline.Rank} of {pipeline.Size}.",
+                nameof(pipeline));
         }
 
-        this.stage = stage;
+        this.stages = [.. stages.Select(stage => new StageWork(stage, cuts))];
         this.context = context;
         this.pipeline = pipeline;
         this.loss = loss;
-        incoming = stage.Index > 0 ? cuts[stage.Index - 1] : null;
-        outgoing = stage.Index < cuts.Count ? cuts[stage.Index] : null;
         WorldRank = pipeline.Rank;
-        foreach (StageLayer layer in stage.Layers)
+        foreach (StageLayer layer in stages.SelectMany(stage => stage.Layers))
         {
             if (layer.Module is { } module)
             {
@@ -72,14 +89,14 @@ public sealed class PipelineExecutor : IDisposable
     /// <summary>What the loss has counted in the last <see cref="Train"/>, on the last stage; samples where it is a mean over them.</summary>
     public double Count { get; private set; }
 
-    /// <summary>Whether this is the first stage, which reads the model's inputs.</summary>
-    public bool IsFirst => incoming is null;
+    /// <summary>Whether the rank holds the first stage, which reads the model's inputs.</summary>
+    public bool IsFirst => stages[0].IsFirst;
 
-    /// <summary>Whether this is the last stage, which computes the loss.</summary>
-    public bool IsLast => outgoing is null;
+    /// <summary>Whether the rank holds the last stage, which computes the loss.</summary>
+    public bool IsLast => stages[^1].IsLast;
 
     /// <summary>Runs forward and backward over a step's micro-batches.</summary>
-    /// <param name="instructions">This stage's instructions for as many micro-batches as there are sizes.</param>
+    /// <param name="instructions">This rank's instructions for as many micro-batches as there are sizes.</param>
     /// <param name="batch">The step's samples; only the first stage looks at the inputs and the last at the targets.</param>
     /// <param name="sizes">Samples in each micro-batch.</param>
     /// <param name="step">The step that random layers and error messages go by.</param>
@@ -87,14 +104,14 @@ public sealed class PipelineExecutor : IDisposable
     /// The samples that the mean loss is taken over, on all replicas: a micro-batch's loss is weighted by its share of them.
     /// </param>
     /// <param name="firstMicroBatch">The number of micro-batches on replicas before this one.</param>
-    /// <returns>On the last stage, the weighted sum of the micro-batches' losses; 0 on the others.</returns>
+    /// <returns>On the last stage's rank, the weighted sum of the micro-batches' losses; 0 on the others.</returns>
     /// <exception cref="PipelineException">An instruction failed, or a neighbouring rank did.</exception>
     public double Train(
         IReadOnlyList<Instruction> instructions, Batch batch, IReadOnlyList<int> sizes, long step, long totalSamples, int firstMicroBatch = 0)
     {
         SetTraining(true);
         using IDisposable grad = torch.enable_grad();
-        using var slots = new MicroBatchSlots(batch, sizes);
+        using var slots = new MicroBatchSlots(batch, sizes, stages.Length);
         Ties?.BeginStep();
         Count = 0;
         double sum = 0;
@@ -102,20 +119,30 @@ public sealed class PipelineExecutor : IDisposable
         {
             Guarded(instruction, step, () =>
             {
-                MicroBatchSlot slot = slots[instruction.MicroBatch];
+                StageWork stage = stages[instruction.Stage / layout.Ranks];
+                MicroBatchSlot slot = SlotOf(slots, instruction);
                 double weight = (double)slot.Samples / totalSamples;
                 switch (instruction.Kind)
                 {
                     case InstructionKind.Forward:
                         context.Position.MoveTo(step, firstMicroBatch + instruction.MicroBatch);
-                        Forward(slot);
+                        Count += stage.Forward(slot, LossOf);
                         sum += slot.Loss is { } value ? weight * value.ToDouble() : 0;
+                        HandOn(slots, instruction, stage, slot);
                         break;
                     case InstructionKind.Backward:
-                        Backward(slot, weight);
+                        stage.Backward(slot, weight);
+                        HandBack(slots, instruction, slot);
+                        break;
+                    case InstructionKind.BackwardInput:
+                        stage.BackwardInput(slot, weight);
+                        HandBack(slots, instruction, slot);
+                        break;
+                    case InstructionKind.BackwardWeight:
+                        stage.BackwardWeight(slot, weight);
                         break;
                     default:
-                        Exchange(instruction.Kind, slot);
+                        Exchange(instruction, stage, slot);
                         break;
                 }
             });
@@ -135,47 +162,66 @@ public sealed class PipelineExecutor : IDisposable
     /// <exception cref="PipelineException">An instruction failed, or a neighbouring rank did.</exception>
     public void Evaluate(Batch batch, IReadOnlyList<int> sizes, Action<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, double, double> inspect)
     {
+        if (sizes.Count == 0)
+        {
+            return;
+        }
+
         SetTraining(false);
         using IDisposable noGrad = torch.no_grad();
-        using var slots = new MicroBatchSlots(batch, sizes);
+        using var slots = new MicroBatchSlots(batch, sizes, stages.Length);
         Ties?.BeginStep();
-        for (int i = 0; i < sizes.Count; i++)
+        foreach (Instruction instruction in ScheduleBuilder.BuildForward(layout, sizes.Count)[pipeline.Rank])
         {
-            MicroBatchSlot slot = slots[i];
-            if (!IsFirst)
+            Guarded(instruction, 0, () =>
             {
-                Guarded(new(InstructionKind.ReceiveActivation, i, stage.Index), 0, () => Exchange(InstructionKind.ReceiveActivation, slot));
-            }
+                StageWork stage = stages[instruction.Stage / layout.Ranks];
+                MicroBatchSlot slot = SlotOf(slots, instruction);
+                if (instruction.Kind == InstructionKind.Forward)
+                {
+                    stage.Forward(slot, LossOf, inspect);
+                    HandOn(slots, instruction, stage, slot);
+                    slot.ReleaseInputs();
+                }
+                else
+                {
+                    Exchange(instruction, stage, slot);
+                }
 
-            Guarded(new(InstructionKind.Forward, i, stage.Index), 0, () => Forward(slot, inspect));
-            if (!IsLast)
-            {
-                Guarded(new(InstructionKind.SendActivation, i, stage.Index), 0, () => Exchange(InstructionKind.SendActivation, slot));
-            }
-
-            slot.Dispose();
+                if (instruction.IsSend || (instruction.Kind == InstructionKind.Forward && (stage.IsLast || layout.Ranks == 1)))
+                {
+                    slot.Dispose();
+                }
+            });
         }
     }
 
-    /// <summary>Releases what the executor attached to the stage.</summary>
+    /// <summary>Releases what the executor attached to the stages.</summary>
     public void Dispose()
     {
         seedings.ForEach(seeding => seeding.Dispose());
         Ties?.Dispose();
     }
 
-    private static bool TravelsWithGradient(CutPlan cut, int value, torch.Tensor tensor) =>
-        cut.Values[value].Differentiable && tensor.is_floating_point();
+    private (torch.Tensor Value, double Count) LossOf(torch.Tensor[] outputs, torch.Tensor[] targets, int samples)
+    {
+        if (CountedLoss is null)
+        {
+            return (loss(outputs, targets), samples);
+        }
+
+        (torch.Tensor sum, torch.Tensor count) = CountedLoss(outputs, targets);
+        return (sum / samples, count.ToDouble());
+    }
+
+    private MicroBatchSlot SlotOf(MicroBatchSlots slots, Instruction instruction) => slots[instruction.Stage / layout.Ranks, instruction.MicroBatch];
 
     private void SetTraining(bool mode)
     {
         if (training != mode)
         {
             training = mode;
-            foreach (StageLayer layer in stage.Layers)
-            {
-                layer.Module?.train(mode);
-            }
+            Array.ForEach(stages, stage => stage.SetTraining(mode));
         }
     }
 
@@ -193,137 +239,59 @@ public sealed class PipelineExecutor : IDisposable
         }
     }
 
-    private void Forward(MicroBatchSlot slot, Action<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, double, double>? inspect = null)
+    /// <summary>Where one rank holds all stages, nothing is sent: the next stage takes over the cut.</summary>
+    private void HandOn(MicroBatchSlots slots, Instruction instruction, StageWork stage, MicroBatchSlot slot)
     {
-        // What the stage makes on the way dies here; the graph keeps what its backward needs.
-        using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor[] outputs = stage.Forward(IsFirst ? slot.ModelInputs() : slot.Inputs);
-        if (outgoing is not null)
+        if (layout.Ranks == 1 && !stage.IsLast)
         {
-            if (outputs.Length != outgoing.Values.Count)
-            {
-                throw new InvalidOperationException($"The stage gives {outputs.Length} values, its cut has {outgoing.Values.Count}.");
-            }
-
-            // Handles of our own: an output may be an input passed on, or a parameter.
-            slot.Outputs = [.. outputs.Select(output => output.alias().DetachFromDisposeScope())];
-            return;
-        }
-
-        torch.Tensor[] targets = slot.Targets();
-        (torch.Tensor value, double count) = LossOf(outputs, targets, slot.Samples);
-        if (value.numel() != 1)
-        {
-            throw new InvalidOperationException($"The loss has shape ({string.Join(", ", value.shape)}); it must be one number.");
-        }
-
-        Count += count;
-
-        if (inspect is null)
-        {
-            slot.Loss = value.alias().DetachFromDisposeScope();
-        }
-        else
-        {
-            inspect(outputs, targets, count > 0 ? value.ToDouble() * slot.Samples / count : 0, count);
+            int value = 0;
+            stages[instruction.Stage + 1].SetInputs(
+                slots[instruction.Stage + 1, instruction.MicroBatch],
+                () => slot.Outputs[value++].detach().DetachFromDisposeScope(),
+                training == true);
         }
     }
 
-    private (torch.Tensor Value, double Count) LossOf(torch.Tensor[] outputs, torch.Tensor[] targets, int samples)
+    private void HandBack(MicroBatchSlots slots, Instruction instruction, MicroBatchSlot slot)
     {
-        if (CountedLoss is null)
+        if (layout.Ranks == 1 && instruction.Stage > 0)
         {
-            return (loss(outputs, targets), samples);
+            int value = 0;
+            stages[instruction.Stage - 1].SetOutputGradients(
+                slots[instruction.Stage - 1, instruction.MicroBatch], () => slot.InputGradients[value++].alias().DetachFromDisposeScope());
+            slot.ReleaseInputGradients();
         }
-
-        (torch.Tensor sum, torch.Tensor count) = CountedLoss(outputs, targets);
-        return (sum / samples, count.ToDouble());
     }
 
-    private void Backward(MicroBatchSlot slot, double weight)
+    private void Exchange(Instruction instruction, StageWork stage, MicroBatchSlot slot)
     {
-        using DisposeScope scope = torch.NewDisposeScope();
-        if (slot.Loss is { } value)
-        {
-            if (value.requires_grad)
-            {
-                torch.autograd.backward([value], [torch.full_like(value, weight)]);
-            }
-        }
-        else
-        {
-            var outputs = new List<torch.Tensor>();
-            var gradients = new List<torch.Tensor>();
-            for (int i = 0; i < slot.Outputs.Length; i++)
-            {
-                if (slot.Outputs[i].requires_grad && slot.OutputGradients[i] is { } gradient)
-                {
-                    outputs.Add(slot.Outputs[i]);
-                    gradients.Add(gradient);
-                }
-            }
-
-            if (outputs.Count > 0)
-            {
-                torch.autograd.backward(outputs, gradients);
-            }
-        }
-
-        if (incoming is not null)
-        {
-            slot.InputGradients =
-            [
-                .. slot.Inputs
-                    .Where((input, i) => TravelsWithGradient(incoming, i, input))
-                    .Select(input => (input.grad ?? torch.zeros_like(input)).DetachFromDisposeScope()),
-            ];
-        }
-
-        slot.ReleaseForward();
-    }
-
-    private void Exchange(InstructionKind kind, MicroBatchSlot slot)
-    {
-        switch (kind)
+        int before = layout.RankOf(instruction.Stage + layout.Stages - 1);
+        int after = layout.RankOf(instruction.Stage + 1);
+        switch (instruction.Kind)
         {
             case InstructionKind.SendActivation:
                 foreach (torch.Tensor output in slot.Outputs)
                 {
-                    pipeline.Send(output, stage.Index + 1);
+                    pipeline.Send(output, after);
                 }
 
                 break;
             case InstructionKind.ReceiveActivation:
-                slot.Inputs = new torch.Tensor[incoming!.Values.Count];
-                for (int i = 0; i < slot.Inputs.Length; i++)
-                {
-                    torch.Tensor input = pipeline.Receive(stage.Index - 1).DetachFromDisposeScope();
-                    slot.Inputs[i] = input;
-                    input.requires_grad = training == true && TravelsWithGradient(incoming, i, input);
-                }
-
+                stage.SetInputs(slot, () => pipeline.Receive(before).DetachFromDisposeScope(), training == true);
                 break;
             case InstructionKind.SendGradient:
                 foreach (torch.Tensor gradient in slot.InputGradients)
                 {
-                    pipeline.Send(gradient, stage.Index - 1);
+                    pipeline.Send(gradient, before);
                 }
 
                 slot.ReleaseInputGradients();
                 break;
             case InstructionKind.ReceiveGradient:
-                slot.OutputGradients = new torch.Tensor?[slot.Outputs.Length];
-                for (int i = 0; i < slot.Outputs.Length; i++)
-                {
-                    if (TravelsWithGradient(outgoing!, i, slot.Outputs[i]))
-                    {
-                        slot.OutputGradients[i] = pipeline.Receive(stage.Index + 1).DetachFromDisposeScope();
-                    }
-                }
-
+                stage.SetOutputGradients(slot, () => pipeline.Receive(after).DetachFromDisposeScope());
                 break;
             default:
-                throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not an exchange.");
+                throw new ArgumentOutOfRangeException(nameof(instruction), instruction, "Not an exchange.");
         }
     }
 }

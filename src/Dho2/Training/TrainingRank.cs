@@ -23,7 +23,7 @@ internal sealed class TrainingRank : IDisposable
     private readonly ICommunicator workers;
     private readonly ICommunicator pipeline;
     private readonly ICommunicator replicas;
-    private readonly IPipelineStage stage;
+    private readonly IPipelineStage[] stages;
     private readonly PipelineExecutor executor;
     private readonly FlatParameters flat;
     private readonly HybridOptimizer optimizer;
@@ -48,14 +48,15 @@ internal sealed class TrainingRank : IDisposable
         replicas = grid.Replicas;
 
         var context = new StageContext(setup.Options.Seed) { DType = setup.DType };
-        stage = setup.Definition.Stages[Stage](context);
-        flat = new FlatParameters(stage.Layers, context.DType, context.Device, stage.Mirrors);
+        stages = [.. setup.Layout.StagesAt(Stage).Select(stage => setup.Definition.Stages[stage](context))];
+        flat = new FlatParameters(
+            [.. stages.SelectMany(stage => stage.Layers)], context.DType, context.Device, [.. stages.SelectMany(stage => stage.Mirrors)]);
         CompareParameters();
-        executor = new PipelineExecutor(stage, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss)
+        executor = new PipelineExecutor(stages, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss)
         {
             WorldRank = world.Rank,
             CountedLoss = setup.Definition.CountedLoss,
-            Ties = new StageTies(stage, flat, setup.Definition.Ties, pipeline),
+            Ties = setup.Layout.Chunks == 1 ? new StageTies(stages[0], flat, setup.Definition.Ties, pipeline) : null,
         };
 
         ParameterSegment[] segments = [.. flat.Segments.Select(s => new ParameterSegment(s.Name, s.Offset, s.Length))];
@@ -73,7 +74,7 @@ internal sealed class TrainingRank : IDisposable
     /// <summary>The replica, counted from 0.</summary>
     public int Replica { get; }
 
-    /// <summary>The stage, counted from 0.</summary>
+    /// <summary>The place in the pipeline, counted from 0: the stage, or the first of several.</summary>
     public int Stage { get; }
 
     /// <summary>Whether this rank reports for all.</summary>
@@ -254,7 +255,7 @@ internal sealed class TrainingRank : IDisposable
         optimizer.Dispose();
         executor.Dispose();
         flat.Dispose();
-        stage.Dispose();
+        Array.ForEach(stages, stage => stage.Dispose());
         grid.Dispose();
     }
 
@@ -264,7 +265,7 @@ internal sealed class TrainingRank : IDisposable
 
     private AdmmUpdate CreateAdmm(AdmmOptions options)
     {
-        AdmmUpdate update = setup.Definition.Admm is { } generated && options == setup.Description.Options.Admm
+        AdmmUpdate update = setup.Layout.Chunks == 1 && setup.Definition.Admm is { } generated && options == setup.Description.Options.Admm
             ? generated[Stage](flat.Values)
             : AdmmUpdate.Create(options.Rule, flat.Values, options.Period, options.Sigma, options.Relaxation);
         (update as ConsensusUpdate)?.Balance(setup.Options.ResidualBalance);
@@ -347,12 +348,13 @@ internal sealed class TrainingRank : IDisposable
 
     private void CompareParameters()
     {
-        if (setup.Plan.Stages[Stage].Parameters is not { } planned)
+        StagePlan[] plans = [.. setup.Layout.StagesAt(Stage).Select(stage => setup.Plan.Stages[stage])];
+        if (plans.Any(plan => plan.Parameters is null))
         {
             return;
         }
 
-        string[] expected = [.. planned.Select(p => $"{p.Name} ({string.Join(", ", p.Shape)})")];
+        string[] expected = [.. plans.SelectMany(plan => plan.Parameters!.Value).Select(p => $"{p.Name} ({string.Join(", ", p.Shape)})")];
         string[] actual = [.. flat.Segments.Select(s => $"{s.Name} ({string.Join(", ", s.Shape)})")];
         if (!expected.SequenceEqual(actual))
         {

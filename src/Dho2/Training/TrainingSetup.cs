@@ -41,6 +41,11 @@ internal sealed class TrainingSetup
 
         Plan = result.Plan;
         DType = ScalarTypeOf(Plan.Options.DType);
+        if (Plan.Layout.StagesPerRank > 1 && definition.Ties.Count > 0)
+        {
+            throw new ArgumentException(
+                $"{Description.Name} ties '{definition.Ties[0].Name}' over stages; interleaved stages cannot share parameters yet: use another schedule.", nameof(options));
+        }
     }
 
     public PipelineDefinition Definition { get; }
@@ -56,7 +61,7 @@ internal sealed class TrainingSetup
     public int Stages => Plan.Stages.Count;
 
     /// <summary>Which rank of the world holds what.</summary>
-    public RankLayout Layout => new(Stages, Replicas);
+    public RankLayout Layout => new(Stages, Replicas, Plan.Layout.StagesPerRank);
 
     public int Replicas => Plan.Options.Replicas;
 
@@ -80,11 +85,11 @@ internal sealed class TrainingSetup
     /// <summary>Whether each replica estimates the curvature of its own samples alone.</summary>
     public bool HasLocalCurvature => Admm is { Rule: AdmmRule.Consensus, LocalCurvature: true };
 
-    /// <summary>A stage's instructions for a number of micro-batches: the plan's for a full step, others for a smaller last batch.</summary>
-    public IReadOnlyList<Instruction> Instructions(int stage, int microBatches) =>
+    /// <summary>A rank's instructions for a number of micro-batches: the plan's for a full step, others for a smaller last batch.</summary>
+    public IReadOnlyList<Instruction> Instructions(int rank, int microBatches) =>
         microBatches == 0 ? []
-        : microBatches == Plan.MicroBatches.Count ? Plan.Schedule[stage]
-        : ScheduleBuilder.Build(Plan.Options.Schedule, Stages, microBatches)[stage];
+        : microBatches == Plan.MicroBatches.Count ? Plan.Schedule[rank]
+        : ScheduleBuilder.Build(Plan.Options.Schedule, Stages, microBatches, Plan.Options.StagesPerRank)[rank];
 
     /// <summary>The optimizer's settings.</summary>
     public HybridSettings HybridSettings => Options.Update with
@@ -107,6 +112,7 @@ internal sealed class TrainingSetup
     {
         Largest = Plan.Stages[stage].CurvatureRank,
         Smallest = Curvature!.Smallest,
+        MaxOrder = Options.Estimation.MaxOrder ?? (Curvature.Order > 0 ? Curvature.Order : null),
         L2 = Options.L2Penalty,
         Seed = Options.Seed,
     };

@@ -29,7 +29,8 @@ internal static class Analysis
     public static async Task<ImmutableArray<Diagnostic>> DiagnosticsAsync(
         CSharpCompilation compilation,
         string configuration = "",
-        CancellationToken cancellation = default)
+        CancellationToken cancellation = default,
+        params (string Name, string Value)[] properties)
     {
         Exception? failure = null;
         AnalyzerConfigSet configurations = AnalyzerConfigSet.Create(
@@ -39,7 +40,7 @@ internal static class Analysis
             .WithAnalyzers(
                 [new PipelineAnalyzer()],
                 new CompilationWithAnalyzersOptions(
-                    new AnalyzerOptions([]),
+                    new AnalyzerOptions([], new ProjectProperties(properties)),
                     onAnalyzerException: (exception, _, _) => failure ??= exception,
                     concurrentAnalysis: false,
                     logAnalyzerExecutionTime: false));

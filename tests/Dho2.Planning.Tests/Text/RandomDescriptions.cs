@@ -41,13 +41,13 @@ internal static class RandomDescriptions
     private static readonly Gen<ModelOptions> AnyOptions = Gen.Select(
         Gen.Select(Small, Gen.Enum<Schedule>(), Gen.Enum<BaseKind>(), Small, Small),
         Gen.Long.Nullable(),
-        Gen.Select(Gen.Select(Small, Small, Small, Small, Small), Gen.Double, Gen.Double, Gen.Enum<CurvatureScope>())
-            .Select(c => new CurvatureOptions(c.Item1.Item1, c.Item1.Item2, c.Item1.Item3, c.Item1.Item4, c.Item1.Item5, c.Item2, c.Item3, c.Item4)).Null(),
+        Gen.Select(Gen.Select(Small, Small, Small, Small, Small), Gen.Double, Gen.Double, Gen.Enum<CurvatureScope>(), Small)
+            .Select(c => new CurvatureOptions(c.Item1.Item1, c.Item1.Item2, c.Item1.Item3, c.Item1.Item4, c.Item1.Item5, c.Item2, c.Item3, c.Item4, c.Item5)).Null(),
         Gen.Select(Small, Gen.Double, Gen.Double, Gen.Enum<AdmmRule>(), Gen.Bool, (p, s, r, k, l) => new AdmmOptions(p, s, r, k) { LocalCurvature = l }).Null(),
         Gen.Enum<DType>(),
-        Small,
-        (a, memory, curvature, admm, dtype, perRank) =>
-            new ModelOptions(a.Item1, a.Item2, a.Item3, a.Item4, a.Item5, memory, curvature, admm, dtype, perRank));
+        Gen.Select(Small, Small, Name.Null()),
+        (a, memory, curvature, admm, dtype, more) =>
+            new ModelOptions(a.Item1, a.Item2, a.Item3, a.Item4, a.Item5, memory, curvature, admm, dtype, more.Item1, more.Item2, more.Item3));
 
     private static readonly Gen<EquatableArray<VariableValue>> Variables =
         List(Gen.Select(Name, Small, (n, v) => new VariableValue(n, v)));

@@ -16,13 +16,19 @@ public sealed class ExecutorParityTests
     // Rounding of float64 sums that are formed in another order, with room for a few hundred operations.
     private const double Tolerance = 1e-10;
 
-    public static TheoryData<int, Schedule> Partitions()
+    public static TheoryData<int, Schedule, int> Partitions()
     {
-        var data = new TheoryData<int, Schedule>();
-        foreach (int stages in new[] { 1, 2, 3, 4 })
+        var data = new TheoryData<int, Schedule, int>();
+        foreach (int ranks in new[] { 1, 2, 3, 4 })
         {
-            data.Add(stages, Schedule.GPipe);
-            data.Add(stages, Schedule.OneForwardOneBackward);
+            data.Add(ranks, Schedule.GPipe, 1);
+            data.Add(ranks, Schedule.OneForwardOneBackward, 1);
+            data.Add(ranks, Schedule.ZeroBubble, 1);
+        }
+
+        foreach ((int ranks, int stagesPerRank) in new[] { (2, 2), (1, 2), (1, 3), (1, 4) })
+        {
+            data.Add(ranks, Schedule.Interleaved, stagesPerRank);
         }
 
         return data;
@@ -30,14 +36,14 @@ public sealed class ExecutorParityTests
 
     [Theory]
     [MemberData(nameof(Partitions))]
-    public void LossesGradientsAndRunningStatisticsEqualTheUnsplitModels(int stages, Schedule schedule)
+    public void LossesGradientsAndRunningStatisticsEqualTheUnsplitModels(int ranks, Schedule schedule, int stagesPerRank)
     {
         for (int microBatches = 1; microBatches <= 8; microBatches++)
         {
             // 19 and 13 do not divide by most numbers of micro-batches; 9 stands for a smaller last batch.
             int[] batches = [19, 13, 9];
             Outcome expected = RunUnsplit(microBatches, batches);
-            Outcome actual = RunStages(stages, schedule, microBatches, batches);
+            Outcome actual = RunStages(ranks, schedule, microBatches, batches, stagesPerRank);
             Close(expected.Losses, actual.Losses);
             Assert.Equal(expected.Tensors.Keys.Order(), actual.Tensors.Keys.Order());
             foreach ((string name, double[] values) in expected.Tensors)
@@ -49,7 +55,7 @@ public sealed class ExecutorParityTests
 
     [Theory]
     [MemberData(nameof(Partitions))]
-    public void EvaluationEqualsTheUnsplitModels(int stages, Schedule schedule)
+    public void EvaluationEqualsTheUnsplitModels(int ranks, Schedule schedule, int stagesPerRank)
     {
         using DisposeScope scope = NewDisposeScope();
         Batch batch = BranchedModel.RandomBatch(10, float64);
@@ -59,10 +65,10 @@ public sealed class ExecutorParityTests
 
         var results = new List<double>();
         double loss = 0;
-        Ranks.Run(stages, c =>
+        Ranks.Run(ranks, c =>
         {
             using DisposeScope rankScope = NewDisposeScope();
-            using var rank = new StageRank(c, schedule, float64, Seed);
+            using var rank = new StageRank(c, schedule, float64, Seed, stagesPerRank);
             rank.Executor.Evaluate(batch, MicroBatches.Split(10, 4), (r, t, l, _) =>
             {
                 Assert.False(r[0].requires_grad);
@@ -123,14 +129,14 @@ public sealed class ExecutorParityTests
         return new([.. losses], tensors);
     }
 
-    private static Outcome RunStages(int stages, Schedule schedule, int microBatches, int[] batches)
+    private static Outcome RunStages(int ranks, Schedule schedule, int microBatches, int[] batches, int stagesPerRank = 1)
     {
         double[] losses = new double[batches.Length];
         var tensors = new Dictionary<string, double[]>();
-        Ranks.Run(stages, c =>
+        Ranks.Run(ranks, c =>
         {
             using DisposeScope scope = NewDisposeScope();
-            using var rank = new StageRank(c, schedule, float64, Seed);
+            using var rank = new StageRank(c, schedule, float64, Seed, stagesPerRank);
             for (int step = 0; step < batches.Length; step++)
             {
                 double loss = rank.Step(BranchedModel.RandomBatch(batches[step], float64), microBatches, step);

@@ -15,13 +15,16 @@ public sealed class ExecutorTests
     [Theory]
     [InlineData(Schedule.GPipe)]
     [InlineData(Schedule.OneForwardOneBackward)]
-    public void TheNumberOfLiveTensorsStaysTheSameFromStepToStep(Schedule schedule)
+    [InlineData(Schedule.ZeroBubble)]
+    [InlineData(Schedule.Interleaved, 2, 2)]
+    [InlineData(Schedule.Interleaved, 1, 2)]
+    public void TheNumberOfLiveTensorsStaysTheSameFromStepToStep(Schedule schedule, int ranks = 3, int stagesPerRank = 1)
     {
         long[] counts = new long[6];
-        Ranks.Run(3, c =>
+        Ranks.Run(ranks, c =>
         {
             using DisposeScope scope = NewDisposeScope();
-            using var rank = new StageRank(c, schedule, float32, 1);
+            using var rank = new StageRank(c, schedule, float32, 1, stagesPerRank);
             Batch batch = BranchedModel.RandomBatch(8, float32);
             for (int step = 0; step < counts.Length; step++)
             {

@@ -1,4 +1,5 @@
 using System;
+using System.Linq;
 using Dho2.Communication;
 using Dho2.Pipelines;
 using Dho2.Planning;
@@ -6,25 +7,28 @@ using static TorchSharp.torch;
 
 namespace Dho2.Tests.Pipelines;
 
-/// <summary>One rank of a pipeline over <see cref="BranchedModel"/>.</summary>
+/// <summary>One rank of a pipeline over <see cref="BranchedModel"/>, with every so manieth of its stages.</summary>
 internal sealed class StageRank : IDisposable
 {
     private readonly Schedule schedule;
-    private readonly int stages;
+    private readonly StageLayout layout;
+    private readonly int rank;
+    private readonly BranchedModel.Stage[] stages;
 
-    public StageRank(ICommunicator communicator, Schedule schedule, ScalarType dtype, long seed)
+    public StageRank(ICommunicator communicator, Schedule schedule, ScalarType dtype, long seed, int stagesPerRank = 1)
     {
         this.schedule = schedule;
-        stages = communicator.Size;
+        layout = new StageLayout(communicator.Size, stagesPerRank);
+        rank = communicator.Rank;
         Context = new StageContext(seed) { DType = dtype };
-        Stage = BranchedModel.CreateStage(Context, communicator.Rank, stages);
-        Flat = new FlatParameters(Stage.Layers, dtype, CPU);
-        Executor = new PipelineExecutor(Stage, Context, communicator, BranchedModel.Cuts(stages), BranchedModel.Loss);
+        stages = [.. layout.StagesOf(rank).Select(stage => BranchedModel.CreateStage(Context, stage, layout.Stages))];
+        Flat = new FlatParameters([.. stages.SelectMany(stage => stage.Layers)], dtype, CPU);
+        Executor = new PipelineExecutor(stages, Context, communicator, BranchedModel.Cuts(layout.Stages), BranchedModel.Loss);
     }
 
     public StageContext Context { get; }
 
-    public BranchedModel.Stage Stage { get; }
+    public BranchedModel.Stage Stage => stages[0];
 
     public FlatParameters Flat { get; }
 
@@ -33,13 +37,14 @@ internal sealed class StageRank : IDisposable
     public double Step(Batch batch, int microBatches, long step)
     {
         int[] sizes = [.. MicroBatches.Split(batch.Samples, microBatches)];
-        return Executor.Train(ScheduleBuilder.Build(schedule, stages, sizes.Length)[Stage.Index], batch, sizes, step, batch.Samples);
+        return Executor.Train(
+            ScheduleBuilder.Build(schedule, layout.Stages, sizes.Length, layout.StagesPerRank)[rank], batch, sizes, step, batch.Samples);
     }
 
     public void Dispose()
     {
         Executor.Dispose();
         Flat.Dispose();
-        Stage.Dispose();
+        Array.ForEach(stages, stage => stage.Dispose());
     }
 }

@@ -1,0 +1,80 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+
+namespace Dho2.Planning;
+
+/// <summary>Whether runs of blocks fit the device as stages: the memory model on what a stage of these blocks would hold.</summary>
+internal sealed class BlockMemory
+{
+    private readonly ModelDescription model;
+    private readonly ModelOptions options;
+    private readonly InferenceResult inference;
+    private readonly BlockChain chain;
+    private readonly int stages;
+    private readonly int perRank;
+    private readonly MemoryModel memory;
+    private readonly long? modelSize;
+    private readonly Dictionary<(int Start, int End), StageContents> contents = [];
+
+    public BlockMemory(ModelDescription model, ModelOptions options, InferenceResult inference, BlockChain chain, int stages)
+    {
+        this.model = model;
+        this.options = options;
+        this.inference = inference;
+        this.chain = chain;
+        this.stages = stages;
+        perRank = StageLayout.Of(options.Schedule, stages, options.StagesPerRank).StagesPerRank;
+        EquatableArray<int> microBatches = MicroBatches.Split(options.Batch, options.MicroBatches);
+        memory = new MemoryModel(
+            model,
+            options,
+            inference,
+            microBatches,
+            ScheduleSimulator.Run(
+                ScheduleBuilder.Build(options.Schedule, stages, microBatches.Count, options.StagesPerRank),
+                ScheduleCosts.Uniform(stages, 1, 2)).MaxInFlight);
+        modelSize = MemoryModel.Sum(chain.Blocks.SelectMany(block => block.Layers).Distinct().Select(CountOf));
+    }
+
+    /// <summary>Whether a stage of the blocks fits its device; what cannot be known counts as nothing.</summary>
+    public bool Fits(int stage, int start, int end)
+    {
+        if (!contents.TryGetValue((start, end), out StageContents? held))
+        {
+            contents[(start, end)] = held = ContentsOf(start, end);
+        }
+
+        long device = held.Layers.Select(layer => model.Layers[layer].DeviceMemory).Min() ?? options.DeviceMemory ?? long.MaxValue;
+        return new StagePlan(stage, default, default, null, 0, null, memory.Of(held with { Index = stage, Stages = stages }, modelSize)).KnownBytes
+            <= device / perRank;
+    }
+
+    private StageContents ContentsOf(int start, int end)
+    {
+        Block[] blocks = chain.Blocks.Skip(start).Take(end - start).ToArray();
+        int[] operations = blocks.SelectMany(block => block.Operations).ToArray();
+        int[] layers = blocks.SelectMany(block => block.Layers).Distinct().ToArray();
+        int rank = options.Curvature is not { Rank: var wanted } curvature || wanted == 0 ? 0
+            : curvature.Scope == CurvatureScope.Global ? Math.Max(wanted, model.Layers.Max(l => l.CurvatureRank) ?? 0)
+            : layers.Max(l => model.Layers[l].CurvatureRank) ?? wanted;
+        IReadOnlyList<int> incoming = ValuesAt(operations[0]);
+        IReadOnlyList<int> outgoing = ValuesAt(operations[operations.Length - 1] + 1);
+        return new(
+            Index: 0,
+            stages,
+            layers,
+            rank,
+            MemoryModel.Sum(layers.Select(CountOf)),
+            StageActivations.Of(operations, model, inference, incoming.Concat(outgoing), start == 0, end == chain.Blocks.Count),
+            incoming,
+            outgoing);
+    }
+
+    private long? CountOf(int layer) =>
+        inference.Layers[layer].Parameters is { } parameters ? MemoryModel.Sum(parameters.Select(p => (long?)p.Count)) : null;
+
+    /// <summary>The values that live across a cut before an operation.</summary>
+    private IReadOnlyList<int> ValuesAt(int operation) =>
+        operation == 0 || operation >= model.Operations.Count ? [] : chain.LiveBefore(operation);
+}

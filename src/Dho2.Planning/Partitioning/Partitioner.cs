@@ -1,0 +1,79 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Threading;
+
+namespace Dho2.Planning;
+
+/// <summary>
+/// Splits a chain of blocks into stages so that the slowest takes the least time, by dynamic programming over the cuts
+/// (PipeDream, Narayanan et al. 2019, section 3.1, for devices alike): exact among partitions into runs of neighbouring
+/// blocks. Equal times are decided by the least exchange, and then by the earliest cut.
+/// </summary>
+internal static class Partitioner
+{
+    /// <summary>Finds the best partition.</summary>
+    /// <param name="chain">The blocks.</param>
+    /// <param name="stages">The stages; each gets at least one block.</param>
+    /// <param name="mayHold">Whether a stage may hold the blocks from the first index up to, but not with, the second.</param>
+    /// <param name="cancellation">Ends the search early.</param>
+    /// <returns>The first block of each stage; null where there is no partition that is allowed.</returns>
+    /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
+    public static int[]? Split(BlockChain chain, int stages, Func<int, int, int, bool> mayHold, CancellationToken cancellation = default)
+    {
+        int count = chain.Blocks.Count;
+        if (stages < 1 || stages > count)
+        {
+            return null;
+        }
+
+        var best = new (long Slowest, long Exchange, int Start)?[stages + 1, count + 1];
+        best[0, 0] = (0, 0, 0);
+        for (int stage = 1; stage <= stages; stage++)
+        {
+            for (int end = stage; end <= count - (stages - stage); end++)
+            {
+                cancellation.ThrowIfCancellationRequested();
+                for (int start = stage - 1; start < end; start++)
+                {
+                    if (best[stage - 1, start] is not { } before || !mayHold(stage - 1, start, end))
+                    {
+                        continue;
+                    }
+
+                    long slowest = Math.Max(before.Slowest, TimeOf(chain, start, end));
+                    long exchange = before.Exchange + (end < count ? chain.Cuts[end - 1] : 0);
+                    if (best[stage, end] is not { } known || (slowest, exchange).CompareTo((known.Slowest, known.Exchange)) < 0)
+                    {
+                        best[stage, end] = (slowest, exchange, start);
+                    }
+                }
+            }
+        }
+
+        if (best[stages, count] is null)
+        {
+            return null;
+        }
+
+        var starts = new int[stages];
+        for (int stage = stages, end = count; stage > 0; stage--)
+        {
+            end = starts[stage - 1] = best[stage, end]!.Value.Start;
+        }
+
+        return starts;
+    }
+
+    /// <summary>Picoseconds that a stage of some blocks works on a micro-batch, exchange included.</summary>
+    public static long TimeOf(BlockChain chain, int start, int end)
+    {
+        long time = (start > 0 ? chain.Cuts[start - 1] : 0) + (end < chain.Blocks.Count ? chain.Cuts[end - 1] : 0);
+        for (int block = start; block < end; block++)
+        {
+            time += (1 + OperationTimes.BackwardFactor) * chain.Blocks[block].Forward;
+        }
+
+        return time;
+    }
+}
