@@ -26,8 +26,16 @@ public static class StageChooser
     /// <param name="cancellation">Ends the search early.</param>
     /// <returns>The partition; null where the model cannot be cut into so many stages, or its work is not known.</returns>
     /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
-    public static PartitionProposal? Propose(ModelDescription model, CancellationToken cancellation = default) =>
-        Cached(model, all: true, () => Search(model, ShapeInference.Infer(model, cancellation), all: true, cancellation));
+    public static PartitionProposal? Propose(ModelDescription model, CancellationToken cancellation = default)
+    {
+        // Without the stages that layers state, so that moving a layer does not start the search again.
+        ModelDescription bare = model with
+        {
+            Options = model.Options with { Stages = model.Options.Stages > 0 ? model.Options.Stages : NumberedOf(model) },
+            Layers = model.Layers.Select(layer => layer with { Stage = null, StageIsAutomatic = false }).ToEquatableArray(),
+        };
+        return Cached(bare, all: true, () => Search(bare, ShapeInference.Infer(bare, cancellation), all: true, cancellation));
+    }
 
     /// <summary>The model with a stage for every layer that left it to the planner; the model itself where none did.</summary>
     internal static ModelDescription Fill(ModelDescription model, InferenceResult inference, CancellationToken cancellation)
@@ -45,6 +53,9 @@ public static class StageChooser
                 .ToEquatableArray(),
         };
     }
+
+    /// <summary>As many stages as layers are numbered for; 0 where none is.</summary>
+    private static int NumberedOf(ModelDescription model) => model.Layers.Select(layer => layer.Stage ?? -1).DefaultIfEmpty(-1).Max() + 1;
 
     private static PartitionProposal? Cached(ModelDescription model, bool all, Func<PartitionProposal?> search)
     {
@@ -84,8 +95,7 @@ public static class StageChooser
         }
 
         var pins = new StagePins(model, chain, all);
-        int numbered = model.Layers.Select(layer => layer.Stage ?? -1).DefaultIfEmpty(-1).Max() + 1;
-        int stages = options.Stages > 0 ? options.Stages : numbered;
+        int stages = options.Stages > 0 ? options.Stages : NumberedOf(model);
         if (stages > 0)
         {
             return Split(stages, withMemory: true) ?? Split(stages, withMemory: false);
