@@ -449,23 +449,23 @@ public partial class Lstm1 : Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         var gates = input.forward(x.select(1, 0));
-        var c = sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        var h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        var c = torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        var h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         gates = input.forward(x.select(1, 1)) + hidden.forward(h);
-        c = sigmoid(gates.narrow(1, 256, 256)) * c + sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        c = torch.sigmoid(gates.narrow(1, 256, 256)) * c + torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         gates = input.forward(x.select(1, 2)) + hidden.forward(h);
-        c = sigmoid(gates.narrow(1, 256, 256)) * c + sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        c = torch.sigmoid(gates.narrow(1, 256, 256)) * c + torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         gates = input.forward(x.select(1, 3)) + hidden.forward(h);
-        c = sigmoid(gates.narrow(1, 256, 256)) * c + sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        c = torch.sigmoid(gates.narrow(1, 256, 256)) * c + torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         gates = input.forward(x.select(1, 4)) + hidden.forward(h);
-        c = sigmoid(gates.narrow(1, 256, 256)) * c + sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        c = torch.sigmoid(gates.narrow(1, 256, 256)) * c + torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         gates = input.forward(x.select(1, 5)) + hidden.forward(h);
-        c = sigmoid(gates.narrow(1, 256, 256)) * c + sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        c = torch.sigmoid(gates.narrow(1, 256, 256)) * c + torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         return head.forward(relu(fc.forward(h)));
     }
 
@@ -487,23 +487,23 @@ public partial class Lstm2 : Module<Tensor, Tensor>
     public override Tensor forward(Tensor x)
     {
         var gates = input.forward(x.select(1, 0));
-        var c = sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        var h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        var c = torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        var h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         gates = input.forward(x.select(1, 1)) + hidden.forward(h);
-        c = sigmoid(gates.narrow(1, 256, 256)) * c + sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        c = torch.sigmoid(gates.narrow(1, 256, 256)) * c + torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         gates = input.forward(x.select(1, 2)) + hidden.forward(h);
-        c = sigmoid(gates.narrow(1, 256, 256)) * c + sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        c = torch.sigmoid(gates.narrow(1, 256, 256)) * c + torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         gates = input.forward(x.select(1, 3)) + hidden.forward(h);
-        c = sigmoid(gates.narrow(1, 256, 256)) * c + sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        c = torch.sigmoid(gates.narrow(1, 256, 256)) * c + torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         gates = input.forward(x.select(1, 4)) + hidden.forward(h);
-        c = sigmoid(gates.narrow(1, 256, 256)) * c + sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        c = torch.sigmoid(gates.narrow(1, 256, 256)) * c + torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         gates = input.forward(x.select(1, 5)) + hidden.forward(h);
-        c = sigmoid(gates.narrow(1, 256, 256)) * c + sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
-        h = sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
+        c = torch.sigmoid(gates.narrow(1, 256, 256)) * c + torch.sigmoid(gates.narrow(1, 0, 256)) * tanh(gates.narrow(1, 512, 256));
+        h = torch.sigmoid(gates.narrow(1, 768, 256)) * tanh(c);
         return head.forward(relu(fc.forward(h)));
     }
 
