@@ -37,6 +37,7 @@ public sealed class LanczosEstimator : IDisposable
     private Tensor? modelDirection;
     private Tensor? modelProduct;
     private Tensor? work;
+    private KrylovBasis? basis;
     private long started;
     private int draws;
     private int products;
@@ -64,6 +65,9 @@ public sealed class LanczosEstimator : IDisposable
     /// to what it was.
     /// </summary>
     public long Estimates { get; set; }
+
+    /// <summary>Bytes that the estimate under way holds on this rank: basis and work vectors; 0 where there is none.</summary>
+    public long OwnedBytes => (basis?.Bytes ?? 0) + new[] { work, modelDirection, modelProduct }.Sum(v => v is null ? 0 : v.numel() * v.element_size());
 
     /// <summary>The element type of the basis.</summary>
     internal ScalarType BasisType => settings.BasisType;
@@ -154,6 +158,7 @@ public sealed class LanczosEstimator : IDisposable
         modelDirection?.Dispose();
         modelProduct?.Dispose();
         work = modelDirection = modelProduct = null;
+        basis = null;
     }
 
     // A "yield return" follows every product but the last, which is followed by the result and the end.
@@ -176,7 +181,7 @@ public sealed class LanczosEstimator : IDisposable
             }
         }
 
-        using KrylovBasis basis = new(space, settings.OrderFor(space.Size), settings.BasisType);
+        using KrylovBasis basis = this.basis = new(space, settings.OrderFor(space.Size), settings.BasisType);
         FillStart();
         if (!basis.TryAppend(work!))
         {

@@ -34,6 +34,7 @@ public sealed class HybridOptimizer : IDisposable
     private readonly HostStep hostStep;
     private Tensor? direction;
     private double[] rates = [];
+    private double[] magnitudes = [];
     private double[] gradientCoefficients = [];
     private double[] stepCoefficients = [];
     private double[] momentumCoefficients = [];
@@ -156,6 +157,7 @@ public sealed class HybridOptimizer : IDisposable
             fresh = converted;
         }
 
+        SetMagnitudes(fresh);
         newton.Carry(Subspace?.Vectors, fresh.Vectors);
         Subspace?.Dispose();
         Subspace = fresh;
@@ -183,6 +185,7 @@ public sealed class HybridOptimizer : IDisposable
             vectors["curvature.vectors"] = Subspace.Vectors;
             numbers["curvature.eigenvalues"] = [.. Subspace.Eigenvalues];
             numbers["curvature.smallest"] = [Subspace.Smallest];
+            numbers["curvature.magnitudes"] = magnitudes;
             numbers["newton.coefficients"] = newton.Coefficients;
             numbers["newton.rest_factor"] = [newton.RestFactor];
             numbers["base.coefficients"] = momentumCoefficients;
@@ -225,6 +228,7 @@ public sealed class HybridOptimizer : IDisposable
                 vectors.clone().DetachFromDisposeScope(),
                 state.Numbers["curvature.eigenvalues"],
                 (int)state.Number("curvature.smallest"));
+            magnitudes = [.. state.Numbers["curvature.magnitudes"]];
             SizeToSubspace();
             newton.Coefficients = [.. state.Numbers["newton.coefficients"]];
             newton.RestFactor = state.Number("newton.rest_factor");
@@ -346,6 +350,16 @@ public sealed class HybridOptimizer : IDisposable
         SetRates();
     }
 
+    private void SetMagnitudes(Subspace fresh)
+    {
+        double[] before = magnitudes;
+        magnitudes = [.. fresh.Eigenvalues.Select(Math.Abs)];
+        for (int i = 0; i < magnitudes.Length && before.Length == magnitudes.Length; i++)
+        {
+            magnitudes[i] = Math.Max(magnitudes[i], settings.EigenvalueRetention * before[i]);
+        }
+    }
+
     private void SetRates()
     {
         if (Subspace is null)
@@ -353,12 +367,15 @@ public sealed class HybridOptimizer : IDisposable
             return;
         }
 
-        double floor = settings.Floor * Subspace.Eigenvalues.Max(Math.Abs);
-        rates = [.. Subspace.Eigenvalues.Select(value => settings.Rates == NewtonRates.Magnitude
-            ? 1 / (Math.Max(Math.Abs(value), floor) + sigma)
-            : Math.Abs(1 / (value + sigma)))];
-        Scale = Subspace.Largest == 0 ? 1 : Math.Clamp(rates[Subspace.Smallest] / rates[^1], 1, settings.EffectiveMaxScale);
+        double floor = settings.Floor * magnitudes.Max();
+        rates = [.. Subspace.Eigenvalues.Zip(magnitudes, (value, magnitude) => RateOf(settings.Rates == NewtonRates.Magnitude
+            ? Math.Max(magnitude, floor) + sigma
+            : Math.Abs(value + sigma)))];
+        Scale = Subspace.Largest == 0 || rates[^1] == 0 ? 1 : Math.Clamp(rates[Subspace.Smallest] / rates[^1], 1, settings.EffectiveMaxScale);
     }
+
+    // Where no curvature was found at all, as of a loss that has saturated, there is no Newton step to take.
+    private static double RateOf(double curvature) => curvature > 0 && double.IsFinite(1 / curvature) ? 1 / curvature : 0;
 
     private static void Negate(double[] from, double[] to)
     {
