@@ -105,7 +105,7 @@ internal sealed class StageGraph(CutPlan? incoming, CutPlan? outgoing, Curvature
     /// <c>delta_s</c> is the tangent of <c>a_s</c>.
     /// </summary>
     /// <param name="direction">The stage's part of the direction, one view for each parameter.</param>
-    /// <param name="tangents">The tangents of the incoming values that travel; empty where they are zero.</param>
+    /// <param name="tangents">The tangents of the incoming values that travel.</param>
     /// <returns>The tangents of the outgoing values that travel.</returns>
     public Tensor[] Up(IReadOnlyList<Tensor> direction, IReadOnlyList<Tensor> tangents)
     {
@@ -148,9 +148,8 @@ internal sealed class StageGraph(CutPlan? incoming, CutPlan? outgoing, Curvature
     /// <param name="parameters">The stage's parameters.</param>
     /// <param name="direction">The stage's part of the direction, one view for each parameter.</param>
     /// <param name="adjoints">What the next stage sent down for the outgoing values that travel.</param>
-    /// <param name="goesOn">Whether anything is wanted for the incoming values.</param>
     /// <returns>What goes down for the incoming values that travel.</returns>
-    public Tensor[] Down(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> direction, IReadOnlyList<Tensor> adjoints, bool goesOn)
+    public Tensor[] Down(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> direction, IReadOnlyList<Tensor> adjoints)
     {
         (List<Tensor> tensors, List<Tensor> factors) = matrix == CurvatureMatrix.Hessian ? Psi(direction) : ([], []);
         int next = 0;
@@ -162,10 +161,10 @@ internal sealed class StageGraph(CutPlan? incoming, CutPlan? outgoing, Curvature
             }
         }
 
-        Run(tensors, factors, goesOn ? [.. parameters, .. inputs.Where(input => input.requires_grad)] : [.. parameters]);
+        Run(tensors, factors, [.. parameters, .. inputs.Where(input => input.requires_grad)]);
         Array.ForEach(upward, tangent => tangent.Dispose());
         upward = [];
-        return goesOn ? TravellingInputs([.. inputs.Select(TakeGradient)]) : [];
+        return TravellingInputs([.. inputs.Select(TakeGradient)]);
     }
 
     public void Dispose()
@@ -203,7 +202,7 @@ internal sealed class StageGraph(CutPlan? incoming, CutPlan? outgoing, Curvature
         int next = 0;
         for (int i = 0; i < inputs.Length; i++)
         {
-            if (inputs[i].requires_grad && upward.Length > 0)
+            if (inputs[i].requires_grad)
             {
                 Add(tensors, factors, inputCotangents[i], upward[next++]);
             }
