@@ -76,7 +76,6 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         incoming = twin.Index > 0 ? cuts[twin.Index - 1] : null;
         outgoing = twin.Index < cuts.Count ? cuts[twin.Index] : null;
         flat = new FlatParameters(twin.Layers, context.DType, context.Device, twin.Mirrors);
-        CyclicGraphWarning.Spend();
         this.ties = new TieExchange(twin, flat, ties ?? [], pipeline);
         IReadOnlyList<Tensor> mirrors = this.ties.Mirrors;
         leaves = [.. flat.Parameters, .. mirrors];
