@@ -4,6 +4,7 @@ using System.IO;
 using System.Linq;
 using Dho2.Benchmarks.Admm;
 using Dho2.Benchmarks.Ceiling;
+using Dho2.Benchmarks.Curvature;
 using Dho2.Benchmarks.Memory;
 
 namespace Dho2.Benchmarks;
@@ -29,7 +30,11 @@ internal static class Program
         "  memory    peak memory of every stage against its plan, one process for each\n" +
         "            --only TEXT        configurations whose name contains it\n" +
         "            --divide N         batches are divided by N (default: 1; 8 with --quick)\n" +
-        "            --json FILE        all numbers";
+        "            --json FILE        all numbers\n" +
+        "  product   Hessian-vector products against gradients\n" +
+        "  estimate  estimates of the spectrum along training, against 4k products\n" +
+        "            --mnist FOLDER     IDX files of MNIST (default: samples/data/mnist)\n" +
+        "  curvature-memory  bytes of curvature that each rank owns at 1, 2, 4 and 8 stages";
 
     private static int Main(string[] arguments)
     {
@@ -41,6 +46,10 @@ internal static class Program
                 ["memory", "--rank", string configuration, string stage, string divisor] => RankMeasurement.Run(Number(configuration), Number(stage), Number(divisor)),
                 ["memory", .. string[] rest] => RunMemory(rest),
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
+                ["product", .. string[] rest] => ProductTable.Run(IsQuick(rest)),
+                ["estimate", "--mnist", string folder, .. string[] rest] => EstimateTable.Run(folder, IsQuick(rest)),
+                ["estimate", .. string[] rest] => EstimateTable.Run("samples/data/mnist", IsQuick(rest)),
+                ["curvature-memory", .. string[] rest] => CurvatureMemoryTable.Run(IsQuick(rest)),
                 ["--help" or "-h", ..] => Print(Console.Out, 0),
                 _ => Print(Console.Error, 2),
             };
@@ -59,6 +68,13 @@ internal static class Program
         string? Value(string option) => Array.IndexOf(arguments, option) is >= 0 and var at && at + 1 < arguments.Length ? arguments[at + 1] : null;
         return MemoryTable.Run(Array.IndexOf(arguments, "--quick") >= 0, Value("--only"), Value("--json"), Number(Value("--divide") ?? "0"));
     }
+
+    private static bool IsQuick(string[] arguments) => arguments switch
+    {
+        [] => false,
+        ["--quick"] => true,
+        _ => throw new ArgumentException($"Unknown option: '{arguments.First(a => a != "--quick")}'.\n{Usage}"),
+    };
 
     private static CeilingOptions ParseCeiling(string[] arguments)
     {

@@ -64,6 +64,15 @@ public sealed class ListTests
         problem => problem.Kind == ModelProblemKind.InstanceMember && problem.Arguments[0] == "list");
 
     [Fact]
+    public void LoopsWithinLoopsAreUnrolledWithinBounds()
+    {
+        PipelineModel model = Read(
+            "[Stage(0)] private readonly Linear[] list = [Linear(1, 1)];",
+            "for (int i = 0; i < 3; i++) { for (int j = 0; j < 4000; j++) { x = list[0].forward(x); } }\nreturn x;");
+        Assert.InRange(model.Description.Operations.Count, 1, 4096);
+    }
+
+    [Fact]
     public void ConditionsOnConstructorArgumentsAreDecided()
     {
         PipelineModel model = Read(

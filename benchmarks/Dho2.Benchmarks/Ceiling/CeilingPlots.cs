@@ -50,6 +50,14 @@ internal static class CeilingPlots
         plot.YLabel("loss");
         ScottPlot.TickGenerators.NumericAutomatic ticks = new() { LabelFormatter = position => Math.Pow(10, position).ToString("g3", System.Globalization.CultureInfo.InvariantCulture) };
         plot.Axes.Left.TickGenerator = ticks;
+        if (report.Alone.Find(run => run.Finite) is { } shown)
+        {
+            // The first steps fall so far that they would hide the rest.
+            double top = Math.Log10(shown.Losses[Math.Min(2, shown.Losses.Length - 1)]);
+            double bottom = plot.Axes.GetLimits().Bottom;
+            plot.Axes.SetLimits(0, shown.Steps[^1], bottom, top + (0.1 * (top - bottom)));
+        }
+
         plot.ShowLegend(Alignment.UpperRight);
         return plot;
     }
@@ -64,12 +72,7 @@ internal static class CeilingPlots
         {
             GeometricMean mean = rows[i].Ratio.Mean;
             bool bound = rows[i].Ratio.Never > 0;
-            var marker = plot.Add.Marker(mean.Value, i, bound ? MarkerShape.TriUp : MarkerShape.FilledCircle, 9, Colors.Navy);
-            if (bound)
-            {
-                marker.MarkerStyle.Shape = MarkerShape.OpenCircle;
-            }
-
+            plot.Add.Marker(mean.Value, i, bound ? MarkerShape.OpenCircle : MarkerShape.FilledCircle, 9, Colors.Navy);
             double[] seeds = [.. report.Varied.First(v => v.Name == rows[i].Name).Runs.Select(run => StepRatio.Of(report.Alone, [run], 1).Mean.Value).Where(double.IsFinite)];
             var points = plot.Add.ScatterPoints(seeds, [.. seeds.Select(_ => (double)i)]);
             points.MarkerSize = 4;
@@ -84,9 +87,9 @@ internal static class CeilingPlots
         plot.Add.VerticalLine(1, 1, Colors.Gray, LinePattern.Dashed);
         plot.Add.VerticalLine(2.1, 1, Colors.Green, LinePattern.Dashed);
         plot.Axes.Left.SetTicks([.. rows.Select((_, i) => (double)i)], [.. rows.Select(row => row.Name)]);
-        plot.Axes.SetLimits(0, right, -0.7, rows.Length - 0.3);
+        plot.Axes.SetLimits(0.4, right, -0.7, rows.Length - 0.3);
         plot.Title($"{task}, {report.Kind}: rho at 100 % of the base's budget");
-        plot.XLabel("steps of the base over steps; bars: 95 % over seeds, small dots: seeds, hollow: some seed never gets there");
+        plot.XLabel("rho; bar: 95 % over seeds, small dots: the seeds, hollow: an upper bound");
         return plot;
     }
 }

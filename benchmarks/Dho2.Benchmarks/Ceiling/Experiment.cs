@@ -64,7 +64,7 @@ internal static class Experiment
     {
         CurvatureSettings centre = hybrid.Curvature!;
         (int, string, RunSettings) With(int group, string name, CurvatureSettings curvature) => (group, name, hybrid with { Curvature = curvature });
-        yield return With(0, "centre", centre);
+        yield return With(hybrid.Base == BaseKind.Adam ? 2 : 0, "centre", centre);
         if (hybrid.Base == BaseKind.Adam)
         {
             // Adam serves as a second opinion at the centre and on how the gain falls with staleness.
@@ -73,6 +73,16 @@ internal static class Experiment
             yield break;
         }
 
+        if (hybrid.LearningRate != alone.LearningRate)
+        {
+            // What the Newton part adds to the same rate is c_max = 1 against this.
+            yield return (0, "base at the hybrid's lr", alone with { LearningRate = hybrid.LearningRate });
+
+            // And what it adds to the tuned base, whose rate it leaves alone.
+            yield return (1, "c_max = 1 at the base's lr", hybrid with { LearningRate = alone.LearningRate, Curvature = centre with { MaxScale = 1 } });
+        }
+
+        yield return With(1, "base at lr x scale", centre with { Kind = SubspaceKind.ScaleOnly });
         yield return With(1, "once", centre with { Every = int.MaxValue });
         yield return With(2, "every 25", centre with { Every = 25 });
         if (steps > centre.Warmup + 400)
@@ -86,7 +96,6 @@ internal static class Experiment
         yield return With(3, "curvature batch 64", centre with { Batch = 64 });
         yield return With(5, "curvature batch 1024", centre with { Batch = 1024 });
         yield return With(1, "c_max = 1", centre with { MaxScale = 1 });
-        yield return With(1, "base at lr x scale", centre with { Kind = SubspaceKind.ScaleOnly });
         yield return With(3, "alpha = 0", centre with { Alpha = 0 });
         yield return With(6, "random V", centre with { Kind = SubspaceKind.Random });
         yield return With(3, "Gauss-Newton", centre with { Kind = SubspaceKind.GaussNewton });

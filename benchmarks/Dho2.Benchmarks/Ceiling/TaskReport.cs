@@ -14,8 +14,8 @@ internal sealed record BaseReport(RunSettings Tuned, RunSettings Hybrid)
 {
     private static readonly string[] Order =
     [
-        "centre", "every 25", "every 400", "once", "k = 5", "k = 20", "curvature batch 64", "curvature batch 1024", "c_max = 1", "Gauss-Newton",
-        "alpha = 0", "base at lr x scale", "random V", "tolerance 1e-3", "tolerance 1e-5", "base, half the steps", "centre, half the steps",
+        "centre", "every 25", "every 400", "once", "k = 5", "k = 20", "curvature batch 64", "curvature batch 1024", "c_max = 1", "c_max = 1 at the base's lr", "Gauss-Newton",
+        "alpha = 0", "base at lr x scale", "base at the hybrid's lr", "random V", "tolerance 1e-3", "tolerance 1e-5", "base, half the steps", "centre, half the steps",
     ];
 
     private readonly List<(string Name, List<RunResult> Runs)> varied = [];

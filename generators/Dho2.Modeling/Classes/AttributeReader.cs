@@ -163,7 +163,9 @@ internal static class AttributeReader
             Named(attribute, nameof(CurvatureAttribute.Alpha), Defaults.Alpha),
             maxScale == 0 ? (baseKind == BaseKind.Adam ? Defaults.MaxScaleAdam : Defaults.MaxScale) : maxScale,
             (CurvatureScope)scope,
-            Named(attribute, nameof(CurvatureAttribute.Order), 0));
+            Named(attribute, nameof(CurvatureAttribute.Order), 0),
+            (CurvatureMode)Named(attribute, nameof(CurvatureAttribute.Mode), (int)CurvatureMode.Blocking),
+            Named(attribute, nameof(CurvatureAttribute.Delay), 0));
     }
 
     private static AdmmOptions Admm(AttributeData attribute) => new(

@@ -15,6 +15,7 @@ namespace Dho2.Modeling;
 /// </content>
 internal sealed partial class ForwardReader
 {
+    // Of one loop, and of all together: half-typed ones within one another could go on for hours.
     private const int MaximalSteps = 4096;
 
     private HashSet<string>? identifiers;
@@ -80,6 +81,11 @@ internal sealed partial class ForwardReader
 
         if (silent.LayersOf(loop.Collection) is { } layers)
         {
+            if (!MayRun(layers.Count))
+            {
+                return false;
+            }
+
             foreach (int layer in layers)
             {
                 BeginRound(loop);
@@ -92,7 +98,8 @@ internal sealed partial class ForwardReader
         }
 
         if (silent.Read(loop.Collection) is not { Kind: ArgumentKind.List } values || !values.IsKnown() || values.Items.Count > MaximalSteps
-            || values.Items.Any(value => ConstantText.Write(value, variable.Type) is null))
+            || values.Items.Any(value => ConstantText.Write(value, variable.Type) is null)
+            || !MayRun(values.Items.Count))
         {
             return false;
         }
@@ -112,7 +119,8 @@ internal sealed partial class ForwardReader
     private bool TryUnroll(IForLoopOperation loop)
     {
         if (loop.Before is not [IVariableDeclarationGroupOperation { Declarations: [{ Declarators: [{ Symbol: var variable, Initializer.Value: var first }] }] }]
-            || Values(loop, variable, silent.Read(first)) is not { } values)
+            || Values(loop, variable, silent.Read(first)) is not { } values
+            || !MayRun(values.Count))
         {
             return false;
         }
@@ -183,6 +191,9 @@ internal sealed partial class ForwardReader
     });
 
     private static bool Same(ISymbol a, ISymbol b) => SymbolEqualityComparer.Default.Equals(a, b);
+
+    /// <summary>Whether so many more rounds are within bounds; a loop that is not stays a loop.</summary>
+    private bool MayRun(int rounds) => (context.Steps += rounds) <= MaximalSteps;
 
     /// <summary>Every round has variables of its own.</summary>
     private void BeginRound(ILoopOperation loop)

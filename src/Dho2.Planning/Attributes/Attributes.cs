@@ -176,6 +176,15 @@ public sealed class CurvatureAttribute : Attribute
 
     /// <summary>One subspace for the model, or one per stage.</summary>
     public CurvatureScope Scope { get; set; } = CurvatureScope.Global;
+
+    /// <summary>When estimates are made, against training.</summary>
+    public CurvatureMode Mode { get; set; } = CurvatureMode.Blocking;
+
+    /// <summary>
+    /// With <see cref="CurvatureMode.Dedicated"/>, the training steps between a snapshot and the step before which what was
+    /// estimated there takes force; 0 means what the plan expects an estimate to take.
+    /// </summary>
+    public int Delay { get; set; }
 }
 
 /// <summary>Ties replicas together by ADMM instead of reducing gradients in every step (consensus: Boyd et al. 2011, section 7.1).</summary>

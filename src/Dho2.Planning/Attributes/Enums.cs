@@ -76,6 +76,22 @@ public enum CurvatureScope
     Stage,
 }
 
+/// <summary>When eigenpairs are estimated, against training.</summary>
+public enum CurvatureMode
+{
+    /// <summary>Between two training steps: training waits for the whole estimate.</summary>
+    Blocking,
+
+    /// <summary>One product after each training step, on a snapshot; the new subspace takes force once it is complete.</summary>
+    Amortized,
+
+    /// <summary>
+    /// On ranks of their own, one for each of a pipeline's, beside training; the new subspace takes force a fixed number
+    /// of steps after the snapshot.
+    /// </summary>
+    Dedicated,
+}
+
 /// <summary>How replicas are tied together by ADMM.</summary>
 public enum AdmmRule
 {

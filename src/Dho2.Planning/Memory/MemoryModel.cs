@@ -18,6 +18,7 @@ internal sealed class MemoryModel
     private readonly InferenceResult inference;
     private readonly EquatableArray<int> microBatches;
     private readonly EquatableArray<int> inFlight;
+    private readonly bool retainsGraphs;
     private readonly long element;
 
     public MemoryModel(
@@ -25,13 +26,15 @@ internal sealed class MemoryModel
         ModelOptions options,
         InferenceResult inference,
         EquatableArray<int> microBatches,
-        EquatableArray<int> inFlight)
+        EquatableArray<int> inFlight,
+        bool retainsGraphs = true)
     {
         this.model = model;
         this.options = options;
         this.inference = inference;
         this.microBatches = microBatches;
         this.inFlight = inFlight;
+        this.retainsGraphs = retainsGraphs;
         element = ElementTypes.SizeOf(options.DType);
     }
 
@@ -42,9 +45,7 @@ internal sealed class MemoryModel
     {
         long? count = stage.Count;
         long? vector = SafeInteger.Multiply(count, element);
-        long? buffers = Sum(stage.Layers.Select(l => inference.Layers[l].Buffers is { } b
-            ? Sum(b.Select(p => SafeInteger.Multiply(p.Count, ElementTypes.SizeOf(p.DType))))
-            : null));
+        long? buffers = BuffersOf(stage);
         StageActivations activations = stage.Activations;
         int vectors = options.Base switch { BaseKind.Sgd => 0, BaseKind.Adam => 2, _ => 1 };
         var terms = new List<MemoryTerm>
@@ -57,7 +58,9 @@ internal sealed class MemoryModel
         {
             long pairs = stage.CurvatureRank + (long)curvature.Smallest;
             terms.Add(new(MemoryKind.Curvature, CurvatureBytes(pairs, vector)));
-            terms.Add(new(MemoryKind.Estimate, EstimateBytes(curvature, pairs, count, modelSize, vector, buffers, activations)));
+            terms.Add(new(MemoryKind.Estimate, curvature.Mode == CurvatureMode.Dedicated
+                ? SnapshotBytes(pairs, vector, buffers)
+                : EstimateBytes(curvature, pairs, count, modelSize, vector, buffers, stage, replicas: 1)));
         }
 
         if (options.Admm is not null && options.Replicas > 1)
@@ -73,19 +76,49 @@ internal sealed class MemoryModel
         return terms.ToEquatableArray();
     }
 
+    /// <summary>
+    /// What the rank needs that estimates for a stage, where curvature has ranks of its own: the previous eigenvectors, and
+    /// an estimate over the batches of all replicas.
+    /// </summary>
+    /// <param name="stage">The stage.</param>
+    /// <param name="modelSize">The parameters of all stages; null where unknown.</param>
+    public long? DedicatedOf(StageContents stage, long? modelSize)
+    {
+        if (options.Curvature is not { Mode: CurvatureMode.Dedicated } curvature || curvature.Rank + (long)curvature.Smallest <= 0)
+        {
+            return null;
+        }
+
+        long pairs = stage.CurvatureRank + (long)curvature.Smallest;
+        long? vector = SafeInteger.Multiply(stage.Count, element);
+        return SafeInteger.Add(
+            SafeInteger.Multiply(vector, pairs),
+            EstimateBytes(curvature, pairs, stage.Count, modelSize, vector, BuffersOf(stage), stage, options.Replicas));
+    }
+
+    private long? BuffersOf(StageContents stage) => Sum(stage.Layers.Select(l => inference.Layers[l].Buffers is { } b
+        ? Sum(b.Select(p => SafeInteger.Multiply(p.Count, ElementTypes.SizeOf(p.DType))))
+        : null));
+
+    /// <summary>What a worker adds for ranks that estimate beside it: a copy of its parameters on their way, and the new eigenvectors.</summary>
+    private static long? SnapshotBytes(long pairs, long? vector, long? buffers) =>
+        SafeInteger.Add(SafeInteger.Multiply(vector, pairs + 1), buffers);
+
     /// <summary>The kept eigenvectors, the carried rest of the momentum and, where its step is prepared, Adam's direction.</summary>
     private long? CurvatureBytes(long pairs, long? vector) =>
         pairs <= 0 ? 0 : SafeInteger.Multiply(vector, pairs + (options.Base == BaseKind.Adam ? 2 : 1));
 
     /// <summary>
     /// What an estimate adds while it is made: basis, new eigenvectors and work vectors, a copy of parameters, gradients
-    /// and buffers to take products at, and both graphs of every micro-batch of the curvature batch.
+    /// and buffers to take products at, and both graphs of every micro-batch of the curvature batch, or of as many as there
+    /// are stages where graphs are built anew for every product.
     /// </summary>
     private long? EstimateBytes(
-        CurvatureOptions curvature, long pairs, long? count, long? modelSize, long? vector, long? buffers, StageActivations activations)
+        CurvatureOptions curvature, long pairs, long? count, long? modelSize, long? vector, long? buffers, StageContents stage, int replicas)
     {
         int batch = curvature.Batch > 0 ? curvature.Batch : options.Batch;
-        long? graphs = Sum(MicroBatches.Split(batch, options.MicroBatches).Select(activations.Twice));
+        IEnumerable<int> sizes = Enumerable.Repeat(MicroBatches.Split(batch, options.MicroBatches), replicas).SelectMany(s => s);
+        long? graphs = Sum((retainsGraphs ? sizes : sizes.OrderByDescending(s => s).Take(stage.Stages)).Select(stage.Activations.Twice));
         long? copies = SafeInteger.Add(SafeInteger.Multiply(vector, 4), buffers);
         if (pairs <= 0)
         {

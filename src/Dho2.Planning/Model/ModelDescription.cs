@@ -73,6 +73,8 @@ public sealed record ModelOptions(
 /// <param name="MaxScale">Largest raise of the base rate, resolved for the base.</param>
 /// <param name="Scope">One subspace for the model, or one per stage, resolved: a layer's rank makes it per stage unless the attribute says otherwise.</param>
 /// <param name="Order">Products of an estimate at most (m); 0 for the default.</param>
+/// <param name="Mode">When estimates are made, against training.</param>
+/// <param name="Delay">Steps between a snapshot and what dedicated ranks make of it; 0 leaves it to the plan.</param>
 public sealed record CurvatureOptions(
     int Rank,
     int Smallest,
@@ -82,7 +84,9 @@ public sealed record CurvatureOptions(
     double Alpha,
     double MaxScale,
     CurvatureScope Scope,
-    int Order = 0);
+    int Order = 0,
+    CurvatureMode Mode = CurvatureMode.Blocking,
+    int Delay = 0);
 
 /// <summary>ADMM as the attributes state it.</summary>
 /// <param name="Period">Local steps between two rounds (H).</param>

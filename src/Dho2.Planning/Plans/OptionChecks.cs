@@ -48,6 +48,7 @@ internal static class OptionChecks
             long pairs = curvature.Rank + (long)curvature.Smallest;
             Require(
                 curvature.Order == 0 || pairs <= 0 || curvature.Order >= pairs, "Curvature.Order", Text(curvature.Order), $"at least the {pairs} eigenpairs that are wanted, or 0");
+            AtLeast(0, "Curvature.Delay", curvature.Delay);
             Finite(curvature.Alpha >= 0, "Curvature.Alpha", curvature.Alpha, "at least 0");
             Finite(curvature.MaxScale >= 1, "Curvature.MaxScale", curvature.MaxScale, "at least 1");
         }

@@ -11,6 +11,7 @@ namespace Dho2.Planning;
 /// <param name="MicroBatches">The sizes of the micro-batches of a full step, by <see cref="Planning.MicroBatches.Split"/>.</param>
 /// <param name="Schedule">Each rank's instructions for one full step.</param>
 /// <param name="Hash">SHA-256, in lower-case hexadecimal, of the plan's canonical text.</param>
+/// <param name="Curvature">How curvature is estimated; null where it is not.</param>
 public sealed record Plan(
     string Model,
     ModelOptions Options,
@@ -18,7 +19,8 @@ public sealed record Plan(
     EquatableArray<CutPlan> Cuts,
     EquatableArray<int> MicroBatches,
     EquatableArray<EquatableArray<Instruction>> Schedule,
-    string Hash)
+    string Hash,
+    CurvaturePlan? Curvature = null)
 {
     /// <summary>Which rank of a replica's pipeline holds which stages.</summary>
     public StageLayout Layout => StageLayout.Of(Options.Schedule, Stages.Count, Options.StagesPerRank);
@@ -35,6 +37,11 @@ public sealed record Plan(
 /// <param name="CurvatureRank">Largest eigenpairs kept for it (k).</param>
 /// <param name="ForwardOperations">Floating-point operations of one forward over one step's batch; null where unknown.</param>
 /// <param name="Memory">Bytes by kind.</param>
+/// <param name="EstimatesBesideSteps">Whether the memory of an estimate and that of a step's activations are in use together.</param>
+/// <param name="DedicatedBytes">
+/// Bytes that the rank that estimates for this stage needs, where curvature has ranks of its own; null where it has none or
+/// where they are unknown.
+/// </param>
 public sealed record StagePlan(
     int Index,
     EquatableArray<int> Layers,
@@ -42,11 +49,13 @@ public sealed record StagePlan(
     EquatableArray<ParameterPlan>? Parameters,
     int CurvatureRank,
     long? ForwardOperations,
-    EquatableArray<MemoryTerm> Memory)
+    EquatableArray<MemoryTerm> Memory,
+    bool EstimatesBesideSteps = false,
+    long? DedicatedBytes = null)
 {
     /// <summary>
-    /// The most bytes that are needed at one time: an estimate is made between steps, so that either its memory or that
-    /// of a step's activations is in use. Null where a term is unknown.
+    /// The most bytes that are needed at one time: where an estimate is made between steps, either its memory or that of a
+    /// step's activations is in use. Null where a term is unknown.
     /// </summary>
     public long? PeakBytes => Memory.Any(t => t.Bytes is null) ? null : KnownBytes;
 
@@ -65,8 +74,8 @@ public sealed record StagePlan(
             return Memory
                 .Where(t => t.Bytes > 0 && t.Kind switch
                 {
-                    MemoryKind.Estimate => isEstimate,
-                    MemoryKind.Activations or MemoryKind.Temporary => !isEstimate,
+                    MemoryKind.Estimate => EstimatesBesideSteps || isEstimate,
+                    MemoryKind.Activations or MemoryKind.Temporary => EstimatesBesideSteps || !isEstimate,
                     _ => true,
                 })
                 .OrderByDescending(t => t.Bytes);

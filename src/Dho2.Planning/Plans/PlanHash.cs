@@ -25,6 +25,11 @@ internal static class PlanHash
             WriteCut(writer, cut);
         }
 
+        if (plan.Curvature is { } curvature && (curvature.Mode != CurvatureMode.Blocking || !curvature.RetainsGraphs))
+        {
+            writer.Line().Begin('[').Integer(curvature.Delay).Boolean(curvature.RetainsGraphs).End(']');
+        }
+
         WriteSchedule(writer, plan);
         byte[] text = Encoding.UTF8.GetBytes(writer.End(']').ToString());
         using SHA256 sha = SHA256.Create();

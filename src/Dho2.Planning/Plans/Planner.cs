@@ -64,16 +64,36 @@ public static class Planner
         ScheduleSimulation run = ScheduleSimulator.Run(schedule, ScheduleCosts.Uniform(assignment.Stages, 1, 2));
         StagePlan[] stages = Enumerable.Range(0, assignment.Stages).Select(s => StagePlanOf(s, model, options, assignment, inference)).ToArray();
         long? size = MemoryModel.Sum(stages.Select(s => s.Parameters is { } p ? MemoryModel.Sum(p.Select(x => (long?)x.Count)) : null));
-        var memory = new MemoryModel(model, options, inference, microBatches, run.MaxInFlight);
+        StageContents[] contents = stages.Select(s => ContentsOf(s, model, inference, assignment, cuts)).ToArray();
+        bool retains = true;
+        StagePlan[] priced = Price();
+        if (options.Curvature is not null && priced.Any(s => DeviceMemory.Of(s, model, options) is { } device && Math.Max(s.KnownBytes, s.DedicatedBytes ?? 0) > device))
+        {
+            retains = false;
+            priced = Price();
+        }
+
         var plan = new Plan(
             model.MetadataName,
             options,
-            stages.Select(s => s with { Memory = memory.Of(ContentsOf(s, model, inference, assignment, cuts), size) }).ToEquatableArray(),
+            priced.ToEquatableArray(),
             cuts,
             microBatches,
             schedule,
-            Hash: "");
+            Hash: "",
+            CurvaturePlan.Of(options, priced, size, retains));
         return plan with { Hash = PlanHash.Of(model, plan) };
+
+        StagePlan[] Price()
+        {
+            var memory = new MemoryModel(model, options, inference, microBatches, run.MaxInFlight, retains);
+            return stages.Zip(contents, (stage, held) => stage with
+            {
+                Memory = memory.Of(held, size),
+                EstimatesBesideSteps = options.Curvature is { Mode: not CurvatureMode.Blocking },
+                DedicatedBytes = memory.DedicatedOf(held, size),
+            }).ToArray();
+        }
     }
 
     private static StageContents ContentsOf(

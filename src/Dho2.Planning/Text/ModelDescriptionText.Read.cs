@@ -73,6 +73,15 @@ public static partial class ModelDescriptionText
             MaxScale: reader.Member("maxScale").Number(),
             Scope: reader.Member("scope").Enumeration<CurvatureScope>(),
             Order: reader.IsNext(',') ? reader.Member("order").Integer32() : 0);
+        if (!reader.IsNext('}'))
+        {
+            curvature = curvature with
+            {
+                Mode = reader.Member("mode").Enumeration<CurvatureMode>(),
+                Delay = reader.Member("delay").Integer32(),
+            };
+        }
+
         reader.Expect('}');
         return curvature;
     }

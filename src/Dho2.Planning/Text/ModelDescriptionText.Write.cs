@@ -55,9 +55,15 @@ public static partial class ModelDescriptionText
             writer.Name("every").Integer(curvature.Every).Name("warmup").Integer(curvature.Warmup);
             writer.Name("batch").Integer(curvature.Batch).Name("alpha").Number(curvature.Alpha);
             writer.Name("maxScale").Number(curvature.MaxScale).Name("scope").Text(curvature.Scope.ToString());
-            if (curvature.Order != 0)
+            bool isBeside = curvature.Mode != CurvatureMode.Blocking || curvature.Delay != 0;
+            if (curvature.Order != 0 || isBeside)
             {
                 writer.Name("order").Integer(curvature.Order);
+            }
+
+            if (isBeside)
+            {
+                writer.Name("mode").Text(curvature.Mode.ToString()).Name("delay").Integer(curvature.Delay);
             }
 
             writer.End('}');

@@ -30,7 +30,13 @@ public sealed record CurvatureBatch(
         Samples = Samples with { Inputs = Keep(Samples.Inputs), Targets = Keep(Samples.Targets) },
     };
 
-    /// <summary>Disposes the handles that <see cref="Keep()"/> made.</summary>
+    /// <summary>The same with copies of the samples, which stay as they are whatever the caller does to the batch.</summary>
+    internal CurvatureBatch Copy() => this with
+    {
+        Samples = Samples with { Inputs = Copy(Samples.Inputs), Targets = Copy(Samples.Targets) },
+    };
+
+    /// <summary>Disposes the handles that <see cref="Keep()"/> or <see cref="Copy()"/> made.</summary>
     internal void Release()
     {
         foreach (torch.Tensor tensor in Samples.Inputs.Concat(Samples.Targets))
@@ -42,6 +48,9 @@ public sealed record CurvatureBatch(
     /// <summary>One micro-batch of the model's inputs or the targets, as views that belong to the caller's scope.</summary>
     internal torch.Tensor[] MicroBatch(IReadOnlyList<torch.Tensor> tensors, int index) =>
         Batch.Narrow(tensors, Sizes.Take(index).Sum(), Sizes[index]);
+
+    private static torch.Tensor[] Copy(IReadOnlyList<torch.Tensor> tensors) =>
+        [.. tensors.Select(tensor => tensor.detach().clone().DetachFromDisposeScope())];
 
     private static torch.Tensor[] Keep(IReadOnlyList<torch.Tensor> tensors) =>
         [.. tensors.Select(tensor => tensor.alias().DetachFromDisposeScope())];

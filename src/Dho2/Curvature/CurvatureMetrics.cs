@@ -27,6 +27,24 @@ public static class CurvatureMetrics
     private static readonly Histogram<double> ResidualBound = Meter.CreateHistogram<double>(
         "dho2.curvature.residual", null, "The largest residual bound of an estimate's pairs.");
 
+    private static readonly Counter<long> Failures = Meter.CreateCounter<long>(
+        "dho2.curvature.failures", "{estimate}", "Estimates that met a value that is not finite, after which the previous eigenpairs stayed.");
+
+    private static readonly Histogram<double> Lateness = Meter.CreateHistogram<double>(
+        "dho2.curvature.lateness", "s", "Time that training waited for an estimate of dedicated ranks at the step where it takes force.");
+
+    private static readonly Histogram<double> Idle = Meter.CreateHistogram<double>(
+        "dho2.curvature.idle", "s", "Time that dedicated ranks had nothing to do before an estimate.");
+
+    /// <summary>Records what an estimate of dedicated ranks cost in waiting; one rank does so for all.</summary>
+    /// <param name="lateness">The time that training waited for it.</param>
+    /// <param name="idle">The time that the dedicated ranks had nothing to do before it.</param>
+    public static void RecordWaiting(System.TimeSpan lateness, System.TimeSpan idle)
+    {
+        Lateness.Record(lateness.TotalSeconds);
+        Idle.Record(idle.TotalSeconds);
+    }
+
     /// <summary>Records one estimate; one rank does so for all.</summary>
     /// <param name="estimate">The estimate.</param>
     /// <param name="stage">The stage whose diagonal block it describes; null for the Hessian of the whole model.</param>
@@ -36,6 +54,11 @@ public static class CurvatureMetrics
         Products.Add(estimate.Products, where);
         Estimates.Add(1, where, new KeyValuePair<string, object?>("outcome", estimate.Outcome.ToString()));
         Duration.Record(estimate.Duration.TotalSeconds, where);
+        if (estimate.Outcome == EstimateOutcome.NotFinite)
+        {
+            Failures.Add(1, where);
+        }
+
         if (estimate.Eigenvalues.Count > 0)
         {
             LargestEigenvalue.Record(estimate.Eigenvalues[^1], where);

@@ -47,6 +47,9 @@ internal sealed class KrylovBasis : IDisposable
     /// <summary>Whether no further row fits.</summary>
     public bool IsFull => Count == Capacity;
 
+    /// <summary>Bytes of the rows, used or not.</summary>
+    public long Bytes => stored.numel() * stored.element_size();
+
     /// <summary>One row, as a view that the caller disposes.</summary>
     public Tensor Row(int index) => stored.select(0, index);
 

@@ -37,6 +37,7 @@ public sealed class LanczosEstimator : IDisposable
     private Tensor? modelDirection;
     private Tensor? modelProduct;
     private Tensor? work;
+    private KrylovBasis? basis;
     private long started;
     private int draws;
     private int products;
@@ -65,12 +66,8 @@ public sealed class LanczosEstimator : IDisposable
     /// </summary>
     public long Estimates { get; set; }
 
-    /// <summary>The number of estimates so far that met a value that is not finite, likewise.</summary>
-    internal int NonFiniteEstimates
-    {
-        get => nonFinite;
-        set => nonFinite = value;
-    }
+    /// <summary>Bytes that the estimate under way holds on this rank: basis and work vectors; 0 where there is none.</summary>
+    public long OwnedBytes => (basis?.Bytes ?? 0) + new[] { work, modelDirection, modelProduct }.Sum(v => v is null ? 0 : v.numel() * v.element_size());
 
     /// <summary>The element type of the basis.</summary>
     internal ScalarType BasisType => settings.BasisType;
@@ -161,6 +158,7 @@ public sealed class LanczosEstimator : IDisposable
         modelDirection?.Dispose();
         modelProduct?.Dispose();
         work = modelDirection = modelProduct = null;
+        basis = null;
     }
 
     // A "yield return" follows every product but the last, which is followed by the result and the end.
@@ -183,7 +181,7 @@ public sealed class LanczosEstimator : IDisposable
             }
         }
 
-        using KrylovBasis basis = new(space, settings.OrderFor(space.Size), settings.BasisType);
+        using KrylovBasis basis = this.basis = new(space, settings.OrderFor(space.Size), settings.BasisType);
         FillStart();
         if (!basis.TryAppend(work!))
         {

@@ -16,9 +16,9 @@ namespace Dho2.Curvature;
 /// <remarks>
 /// <para>
 /// Each rank owns a twin of its stage, built by the same factory, whose parameters live on a flat buffer of their own:
-/// <see cref="Begin"/> copies the training stage's parameters and buffers there, so that training may go on while
-/// products are taken. All stages of all replicas call <see cref="Begin"/> and <see cref="Multiply"/> in step;
-/// <see cref="End"/> lets go of the graphs.
+/// <see cref="Begin(FlatParameters, CurvatureBatch)"/> copies the training stage's parameters and buffers there, so that
+/// training may go on while products are taken. All stages of all replicas call in step; <see cref="End"/> lets go of the
+/// graphs.
 /// </para>
 /// <para>
 /// Per product and cut, tensors as large as the cut's differentiable values travel once up and once down.
@@ -31,6 +31,8 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
     private readonly ICommunicator? pipeline;
     private readonly Func<IReadOnlyList<Tensor>, IReadOnlyList<Tensor>, Tensor> loss;
     private readonly PipelineHessianSettings settings;
+    private readonly bool retains;
+    private readonly bool isTied;
     private readonly CutPlan? incoming;
     private readonly CutPlan? outgoing;
     private readonly FlatParameters flat;
@@ -40,7 +42,8 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
     private readonly Tensor[] mirrorDirections;
     private readonly List<DropoutSeeding> seedings = [];
     private CurvatureBatch? batch;
-    private StageGraph[] graphs = [];
+    private StageGraph?[] graphs = [];
+    private bool built;
     private double counted;
     private double countFactor = 1;
 
@@ -73,6 +76,8 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         this.pipeline = pipeline;
         this.loss = loss;
         this.settings = settings ?? new PipelineHessianSettings();
+        retains = this.settings.RetainGraphs ?? true;
+        isTied = ties is { Count: > 0 };
         incoming = twin.Index > 0 ? cuts[twin.Index - 1] : null;
         outgoing = twin.Index < cuts.Count ? cuts[twin.Index] : null;
         flat = new FlatParameters(twin.Layers, context.DType, context.Device, twin.Mirrors);
@@ -101,99 +106,135 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
     /// <summary>A loss with weights of its own, in place of the mean: the sum over a micro-batch and the count that divides it, as in the definition.</summary>
     public Func<IReadOnlyList<Tensor>, IReadOnlyList<Tensor>, (Tensor Sum, Tensor Count)>? CountedLoss { get; init; }
 
-    /// <summary>The parameters that products are taken at, shape (n_s): the snapshot of the last <see cref="Begin"/>.</summary>
+    /// <summary>The parameters of this stage's shard.</summary>
+    public IReadOnlyList<ParameterSegment> Segments => [.. flat.Segments.Select(s => new ParameterSegment(s.Name, s.Offset, s.Length))];
+
+    /// <summary>The number of the stage's buffers, such as running statistics.</summary>
+    public int BufferCount => flat.Buffers.Count;
+
+    /// <summary>The parameters that products are taken at, shape (n_s): the snapshot that was taken last.</summary>
     public Tensor Snapshot => flat.Values;
 
-    /// <summary>Fixes parameters and batch, and builds the graphs where they are kept.</summary>
+    /// <summary>Fixes parameters and batch.</summary>
     /// <param name="training">The stage that is being trained; copied.</param>
     /// <param name="curvatureBatch">The samples, which must stay as they are until <see cref="End"/>.</param>
-    /// <exception cref="CurvatureException">A stage's forward or backward failed.</exception>
-    public void Begin(FlatParameters training, CurvatureBatch curvatureBatch)
+    /// <exception cref="ArgumentException">The stage has other numbers of parameters or buffers than its twin.</exception>
+    public void Begin(FlatParameters training, CurvatureBatch curvatureBatch) =>
+        Begin(training.Values, [.. training.Buffers.Select(b => b.Buffer)], curvatureBatch);
+
+    /// <summary>Fixes parameters and batch.</summary>
+    /// <param name="values">The stage's parameters, shape (n_s); copied.</param>
+    /// <param name="buffers">Its buffers, in order; copied.</param>
+    /// <param name="curvatureBatch">The samples, which must stay as they are until <see cref="End"/>.</param>
+    /// <exception cref="ArgumentException">There are other numbers of parameters or buffers than the twin has.</exception>
+    public void Begin(Tensor values, IReadOnlyList<Tensor> buffers, CurvatureBatch curvatureBatch)
     {
-        if (training.Count != flat.Count || training.Buffers.Count != flat.Buffers.Count)
+        if (values.numel() != flat.Count || buffers.Count != flat.Buffers.Count)
         {
             throw new ArgumentException(
-                $"The training stage has {training.Count} parameters and {training.Buffers.Count} buffers, its twin {flat.Count} and {flat.Buffers.Count}.",
-                nameof(training));
+                $"The training stage has {values.numel()} parameters and {buffers.Count} buffers, its twin {flat.Count} and {flat.Buffers.Count}.",
+                nameof(values));
         }
 
         End();
+        using DisposeScope scope = NewDisposeScope();
         using (no_grad())
         {
-            flat.Values.copy_(training.Values);
+            flat.Values.copy_(values);
             for (int i = 0; i < flat.Buffers.Count; i++)
             {
-                flat.Buffers[i].Buffer.copy_(training.Buffers[i].Buffer);
+                flat.Buffers[i].Buffer.copy_(buffers[i]);
             }
         }
 
         ties.Spread(flat.Values, ties.Mirrors);
         batch = curvatureBatch.Keep();
-        if (settings.RetainGraphs)
+        graphs = new StageGraph?[batch.Sizes.Count];
+    }
+
+    /// <summary>
+    /// Builds the graphs where they are kept, which the first product does otherwise: it costs about as much as one.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">There is no batch: <c>Begin</c> comes first.</exception>
+    /// <exception cref="CurvatureException">A stage's forward or backward failed.</exception>
+    public void Prepare()
+    {
+        CurvatureBatch current = Current();
+        if (retains && !built)
         {
-            Build();
+            Build(0, current.Sizes.Count);
+            ReduceCount(current);
+            built = true;
         }
     }
 
     /// <summary>Multiplies the matrix, at the snapshot and over the batch, with a vector.</summary>
     /// <param name="direction">This stage's shard of the vector, shape (n_s).</param>
     /// <param name="product">Overwritten with this stage's shard of the product, shape (n_s).</param>
-    /// <exception cref="InvalidOperationException">There is no batch: <see cref="Begin"/> comes first.</exception>
+    /// <exception cref="InvalidOperationException">There is no batch: <c>Begin</c> comes first.</exception>
     /// <exception cref="CurvatureException">A sweep failed.</exception>
-    public void Multiply(Tensor direction, Tensor product)
+    public void Multiply(Tensor direction, Tensor product) => Multiply(direction, product, 0);
+
+    /// <summary>
+    /// The same for a vector that is zero on all stages before one, of whose product only the shards from that stage on are
+    /// wanted, as for that stage's diagonal block: the stages before it have nothing to do. All stages call it in step.
+    /// </summary>
+    /// <param name="direction">This stage's shard of the vector, shape (n_s).</param>
+    /// <param name="product">Overwritten with this stage's shard of the product, shape (n_s); with zeros on the stages before.</param>
+    /// <param name="firstStage">The stage, the same on all of them.</param>
+    /// <exception cref="InvalidOperationException">There is no batch: <c>Begin</c> comes first.</exception>
+    /// <exception cref="CurvatureException">A sweep failed.</exception>
+    public void Multiply(Tensor direction, Tensor product, int firstStage)
     {
-        CurvatureBatch current = batch ?? throw new InvalidOperationException("Products need parameters and a batch: call Begin first.");
-        if (graphs.Length == 0)
+        CurvatureBatch current = Current();
+        using DisposeScope scope = NewDisposeScope();
+        Prepare();
+
+        // A tied parameter of a later stage may act on an earlier one.
+        int first = isTied ? 0 : firstStage;
+        if (retains && twin.Index < first)
         {
-            Build();
+            product.zero_();
+            return;
         }
 
         ties.Spread(direction, mirrorDirections);
-        using (DisposeScope scope = NewDisposeScope())
+        flat.Gradients.zero_();
+        Array.ForEach(products[flat.Segments.Count..], product => product.zero_());
+        int chunk = Math.Max(1, retains ? current.Sizes.Count : pipeline?.Size ?? 1);
+        for (int start = 0; start < current.Sizes.Count; start += chunk)
         {
-            using IDisposable grad = enable_grad();
-            Tensor[] views = [.. flat.Segments.Select(segment => View(direction, segment)), .. mirrorDirections];
-            flat.Gradients.fill_(0);
-            Array.ForEach(products[flat.Segments.Count..], product => product.fill_(0));
-            for (int i = 0; i < leaves.Length; i++)
+            int end = Math.Min(start + chunk, current.Sizes.Count);
+            if (!retains)
             {
-                leaves[i].grad = products[i];
+                Build(start, end);
             }
 
-            // The last stage turns each micro-batch round as it comes, so that the stages below are busy with others.
-            if (outgoing is not null)
+            if (twin.Index >= first)
             {
-                ForEach("upward sweep", i => Send(graphs[i].Up(views, Receive(graphs[i].IncomingCount, -1)), +1));
+                Sweep(start, end, direction, first);
             }
 
-            ForEach("downward sweep", i =>
+            if (!retains)
             {
-                StageGraph graph = graphs[i];
-                Tensor[] adjoints = outgoing is null ? TurnRound(graph, views) : Receive(graph.OutgoingCount, +1);
-                Send(graph.Down(leaves, views, adjoints), -1);
-            });
-            foreach (Tensor leaf in leaves)
-            {
-                leaf.grad = null;
+                ReleaseGraphs();
             }
+        }
+
+        if (!retains)
+        {
+            ReduceCount(current);
         }
 
         ties.Collect(products[flat.Segments.Count..], flat.Gradients);
         using (no_grad())
         {
-            product.copy_(flat.Gradients);
+            product.copy_(flat.Gradients).mul_(countFactor);
         }
 
-        current.Replicas?.AllReduce(product);
-        if (countFactor != 1)
+        if (twin.Index >= first)
         {
-            using IDisposable noGrad = no_grad();
-            product.mul_(countFactor);
-        }
-
-        if (!settings.RetainGraphs)
-        {
-            ReleaseGraphs();
+            current.Replicas?.AllReduce(product);
         }
     }
 
@@ -201,6 +242,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
     public void End()
     {
         ReleaseGraphs();
+        graphs = [];
         batch?.Release();
         batch = null;
     }
@@ -216,15 +258,18 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         flat.Dispose();
     }
 
-    private void Build()
+    private CurvatureBatch Current() =>
+        batch ?? throw new InvalidOperationException("Products need parameters and a batch: call Begin first.");
+
+    private void Build(int start, int end)
     {
         CurvatureBatch current = batch!;
+        CreateGraphWarning.GetOver();
         using IDisposable grad = enable_grad();
         using MathAttention attention = new();
-        graphs = [.. current.Sizes.Select(_ => new StageGraph(incoming, outgoing, settings.Matrix))];
-        ForEach("forward", i =>
+        ForEach(start, end, "forward", i =>
         {
-            StageGraph graph = graphs[i];
+            StageGraph graph = graphs[i] = new StageGraph(incoming, outgoing, settings.Matrix);
             if (incoming is not null)
             {
                 graph.SetInputs([.. incoming.Values.Select(_ => pipeline!.Receive(twin.Index - 1))]);
@@ -241,10 +286,9 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
                 Send(graph.Outputs.Select(output => output.detach()), +1);
             }
         });
-        ReduceCount(current);
-        ForEach("backward", i =>
+        ForEach(start, end, "backward", i =>
         {
-            StageGraph graph = graphs[i];
+            StageGraph graph = graphs[i]!;
             if (outgoing is not null)
             {
                 graph.SetCotangents([.. graph.Outputs.Select((output, value) =>
@@ -282,10 +326,41 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         }
     }
 
-    private Tensor[] TurnRound(StageGraph graph, Tensor[] views)
+    private void Sweep(int start, int end, Tensor direction, int first)
     {
-        Tensor[] tangents = graph.Up(views, Receive(graph.IncomingCount, -1));
-        return settings.Matrix == CurvatureMatrix.Hessian ? [] : graph.MultiplyLoss(tangents);
+        using DisposeScope scope = NewDisposeScope();
+        using IDisposable grad = enable_grad();
+        Tensor[] views = [.. flat.Segments.Select(segment => View(direction, segment)), .. mirrorDirections];
+        bool hasBelow = twin.Index > first;
+        for (int i = 0; i < leaves.Length; i++)
+        {
+            leaves[i].grad = products[i];
+        }
+
+        // The last stage turns each micro-batch round as it comes, so that the stages below are busy with others.
+        if (outgoing is not null)
+        {
+            ForEach(start, end, "upward sweep", i => Send(graphs[i]!.Up(views, Tangents(graphs[i]!)), +1));
+        }
+
+        ForEach(start, end, "downward sweep", i =>
+        {
+            StageGraph graph = graphs[i]!;
+            Tensor[] adjoints = outgoing is null ? TurnRound(graph) : Receive(graph.OutgoingCount, +1);
+            Send(graph.Down(leaves, views, adjoints, hasBelow), -1);
+        });
+        foreach (Tensor leaf in leaves)
+        {
+            leaf.grad = null;
+        }
+
+        Tensor[] Tangents(StageGraph graph) => hasBelow ? Receive(graph.IncomingCount, -1) : [];
+
+        Tensor[] TurnRound(StageGraph graph)
+        {
+            Tensor[] tangents = graph.Up(views, Tangents(graph));
+            return settings.Matrix == CurvatureMatrix.Hessian ? [] : graph.MultiplyLoss(tangents);
+        }
     }
 
     private Tensor[] Receive(int count, int neighbour) =>
@@ -299,11 +374,11 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         }
     }
 
-    private void ForEach(string sweep, Action<int> action)
+    private void ForEach(int start, int end, string sweep, Action<int> action)
     {
-        for (int i = 0; i < batch!.Sizes.Count; i++)
+        for (int i = start; i < end; i++)
         {
-            pipeline?.Activity.Enter($"{sweep} of the curvature", twin.Index, batch.Step, i);
+            pipeline?.Activity.Enter($"{sweep} of the curvature", twin.Index, batch!.Step, i);
             try
             {
                 using DisposeScope scope = NewDisposeScope();
@@ -319,8 +394,13 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
 
     private void ReleaseGraphs()
     {
-        Array.ForEach(graphs, graph => graph.Dispose());
-        graphs = [];
+        for (int i = 0; i < graphs.Length; i++)
+        {
+            graphs[i]?.Dispose();
+            graphs[i] = null;
+        }
+
+        built = false;
     }
 
     private static Tensor View(Tensor vector, FlatSegment segment) =>

@@ -21,9 +21,10 @@ public sealed record PipelineHessianSettings
 
     /// <summary>
     /// Whether the graphs of all micro-batches are kept over all products of an estimate; if not, they are built anew for
-    /// every product, which takes less memory and about half as long again.
+    /// every product, for as many micro-batches at a time as there are stages, which takes less memory and about half as
+    /// long again. Null keeps them, or in training leaves it to the plan: they are kept where they fit the devices.
     /// </summary>
-    public bool RetainGraphs { get; init; } = true;
+    public bool? RetainGraphs { get; init; }
 
     /// <summary>Whether layers behave as in training: batch statistics, dropout.</summary>
     public bool TrainingMode { get; init; } = true;

@@ -105,7 +105,7 @@ internal sealed class StageGraph(CutPlan? incoming, CutPlan? outgoing, Curvature
     /// <c>delta_s</c> is the tangent of <c>a_s</c>.
     /// </summary>
     /// <param name="direction">The stage's part of the direction, one view for each parameter.</param>
-    /// <param name="tangents">The tangents of the incoming values that travel.</param>
+    /// <param name="tangents">The tangents of the incoming values that travel; empty where they are zero.</param>
     /// <returns>The tangents of the outgoing values that travel.</returns>
     public Tensor[] Up(IReadOnlyList<Tensor> direction, IReadOnlyList<Tensor> tangents)
     {
@@ -148,8 +148,9 @@ internal sealed class StageGraph(CutPlan? incoming, CutPlan? outgoing, Curvature
     /// <param name="parameters">The stage's parameters.</param>
     /// <param name="direction">The stage's part of the direction, one view for each parameter.</param>
     /// <param name="adjoints">What the next stage sent down for the outgoing values that travel.</param>
+    /// <param name="goesOn">Whether anything is wanted for the incoming values.</param>
     /// <returns>What goes down for the incoming values that travel.</returns>
-    public Tensor[] Down(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> direction, IReadOnlyList<Tensor> adjoints)
+    public Tensor[] Down(IReadOnlyList<Tensor> parameters, IReadOnlyList<Tensor> direction, IReadOnlyList<Tensor> adjoints, bool goesOn)
     {
         (List<Tensor> tensors, List<Tensor> factors) = matrix == CurvatureMatrix.Hessian ? Psi(direction) : ([], []);
         int next = 0;
@@ -161,10 +162,10 @@ internal sealed class StageGraph(CutPlan? incoming, CutPlan? outgoing, Curvature
             }
         }
 
-        Run(tensors, factors, [.. parameters, .. inputs.Where(input => input.requires_grad)]);
+        Run(tensors, factors, goesOn ? [.. parameters, .. inputs.Where(input => input.requires_grad)] : [.. parameters]);
         Array.ForEach(upward, tangent => tangent.Dispose());
         upward = [];
-        return TravellingInputs([.. inputs.Select(TakeGradient)]);
+        return goesOn ? TravellingInputs([.. inputs.Select(TakeGradient)]) : [];
     }
 
     public void Dispose()
@@ -202,7 +203,7 @@ internal sealed class StageGraph(CutPlan? incoming, CutPlan? outgoing, Curvature
         int next = 0;
         for (int i = 0; i < inputs.Length; i++)
         {
-            if (inputs[i].requires_grad)
+            if (inputs[i].requires_grad && upward.Length > 0)
             {
                 Add(tensors, factors, inputCotangents[i], upward[next++]);
             }

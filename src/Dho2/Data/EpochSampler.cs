@@ -35,19 +35,14 @@ public sealed class EpochSampler
     }
 
     /// <summary>The number of steps in an epoch.</summary>
-    public long StepsPerEpoch => StepsFrom(0);
-
-    /// <summary>The number of steps in what is left of an epoch.</summary>
-    /// <param name="dealt">Samples that were dealt before.</param>
-    public long StepsFrom(long dealt) => (count - dealt + ((long)batch * replicas) - 1) / ((long)batch * replicas);
+    public long StepsPerEpoch => (count + ((long)batch * replicas) - 1) / ((long)batch * replicas);
 
     /// <summary>The steps of one epoch: for each step, the sample indices of each replica.</summary>
     /// <param name="epoch">The epoch.</param>
-    /// <param name="dealt">Samples that were dealt before, in a run that goes on in mid-epoch: in steps of whatever size.</param>
-    public IEnumerable<long[][]> Shuffled(int epoch, long dealt = 0) => Deal(Permutation(epoch), dealt);
+    public IEnumerable<long[][]> Shuffled(int epoch) => Deal(Permutation(epoch));
 
     /// <summary>The data set once in its own order, dealt out likewise.</summary>
-    public IEnumerable<long[][]> InOrder() => Deal(Identity(), 0);
+    public IEnumerable<long[][]> InOrder() => Deal(Identity());
 
     private long[] Identity()
     {
@@ -79,10 +74,10 @@ public sealed class EpochSampler
         return order;
     }
 
-    private IEnumerable<long[][]> Deal(long[] order, long dealtBefore)
+    private IEnumerable<long[][]> Deal(long[] order)
     {
         long perStep = (long)batch * replicas;
-        for (long start = dealtBefore; start < count; start += perStep)
+        for (long start = 0; start < count; start += perStep)
         {
             int samples = (int)Math.Min(perStep, count - start);
             int[] shares = [.. MicroBatches.Split(samples, replicas)];

@@ -34,6 +34,7 @@ public sealed class HybridOptimizer : IDisposable
     private readonly HostStep hostStep;
     private Tensor? direction;
     private double[] rates = [];
+    private double[] magnitudes = [];
     private double[] gradientCoefficients = [];
     private double[] stepCoefficients = [];
     private double[] momentumCoefficients = [];
@@ -156,6 +157,7 @@ public sealed class HybridOptimizer : IDisposable
             fresh = converted;
         }
 
+        SetMagnitudes(fresh);
         newton.Carry(Subspace?.Vectors, fresh.Vectors);
         Subspace?.Dispose();
         Subspace = fresh;
@@ -183,6 +185,7 @@ public sealed class HybridOptimizer : IDisposable
             vectors["curvature.vectors"] = Subspace.Vectors;
             numbers["curvature.eigenvalues"] = [.. Subspace.Eigenvalues];
             numbers["curvature.smallest"] = [Subspace.Smallest];
+            numbers["curvature.magnitudes"] = magnitudes;
             numbers["newton.coefficients"] = newton.Coefficients;
             numbers["newton.rest_factor"] = [newton.RestFactor];
             numbers["base.coefficients"] = momentumCoefficients;
@@ -199,24 +202,11 @@ public sealed class HybridOptimizer : IDisposable
     /// <summary>Goes on from a state that an optimizer with the same settings and shard had.</summary>
     /// <param name="state">The state; copied.</param>
     /// <exception cref="ArgumentException">An entry is missing or has another shape.</exception>
-    public void SetState(OptimizerState state) => SetState(state, adopt: false);
-
-    /// <summary>Goes on from a state, without a second copy of it where it may be taken over.</summary>
-    /// <param name="state">The state.</param>
-    /// <param name="adopt">
-    /// Whether its eigenvectors and its rest belong to the optimizer from now on, and the base's vectors are the
-    /// optimizer's own, already overwritten.
-    /// </param>
-    /// <exception cref="ArgumentException">An entry is missing or has another shape.</exception>
-    internal void SetState(OptimizerState state, bool adopt)
+    public void SetState(OptimizerState state)
     {
         foreach ((string name, Tensor vector) in firstOrder.Vectors)
         {
-            Tensor given = state.Vector("base." + name, space.LocalSize);
-            if (!ReferenceEquals(given, vector))
-            {
-                vector.copy_(given);
-            }
+            vector.copy_(state.Vector("base." + name, space.LocalSize));
         }
 
         firstOrder.Steps = (long)state.Number("base.steps");
@@ -235,9 +225,10 @@ public sealed class HybridOptimizer : IDisposable
             }
 
             Subspace = new Subspace(
-                adopt ? vectors : vectors.clone().DetachFromDisposeScope(),
+                vectors.clone().DetachFromDisposeScope(),
                 state.Numbers["curvature.eigenvalues"],
                 (int)state.Number("curvature.smallest"));
+            magnitudes = [.. state.Numbers["curvature.magnitudes"]];
             SizeToSubspace();
             newton.Coefficients = [.. state.Numbers["newton.coefficients"]];
             newton.RestFactor = state.Number("newton.rest_factor");
@@ -246,8 +237,7 @@ public sealed class HybridOptimizer : IDisposable
 
         if (state.Vectors.ContainsKey("newton.rest"))
         {
-            Tensor rest = state.Vector("newton.rest", space.LocalSize);
-            newton.Rest = adopt ? rest : rest.clone().DetachFromDisposeScope();
+            newton.Rest = state.Vector("newton.rest", space.LocalSize).clone().DetachFromDisposeScope();
         }
 
         Sigma = state.Number("sigma");
@@ -360,6 +350,16 @@ public sealed class HybridOptimizer : IDisposable
         SetRates();
     }
 
+    private void SetMagnitudes(Subspace fresh)
+    {
+        double[] before = magnitudes;
+        magnitudes = [.. fresh.Eigenvalues.Select(Math.Abs)];
+        for (int i = 0; i < magnitudes.Length && before.Length == magnitudes.Length; i++)
+        {
+            magnitudes[i] = Math.Max(magnitudes[i], settings.EigenvalueRetention * before[i]);
+        }
+    }
+
     private void SetRates()
     {
         if (Subspace is null)
@@ -367,12 +367,15 @@ public sealed class HybridOptimizer : IDisposable
             return;
         }
 
-        double floor = settings.Floor * Subspace.Eigenvalues.Max(Math.Abs);
-        rates = [.. Subspace.Eigenvalues.Select(value => settings.Rates == NewtonRates.Magnitude
-            ? 1 / (Math.Max(Math.Abs(value), floor) + sigma)
-            : Math.Abs(1 / (value + sigma)))];
-        Scale = Subspace.Largest == 0 ? 1 : Math.Clamp(rates[Subspace.Smallest] / rates[^1], 1, settings.EffectiveMaxScale);
+        double floor = settings.Floor * magnitudes.Max();
+        rates = [.. Subspace.Eigenvalues.Zip(magnitudes, (value, magnitude) => RateOf(settings.Rates == NewtonRates.Magnitude
+            ? Math.Max(magnitude, floor) + sigma
+            : Math.Abs(value + sigma)))];
+        Scale = Subspace.Largest == 0 || rates[^1] == 0 ? 1 : Math.Clamp(rates[Subspace.Smallest] / rates[^1], 1, settings.EffectiveMaxScale);
     }
+
+    // Where no curvature was found at all, as of a loss that has saturated, there is no Newton step to take.
+    private static double RateOf(double curvature) => curvature > 0 && double.IsFinite(1 / curvature) ? 1 / curvature : 0;
 
     private static void Negate(double[] from, double[] to)
     {

@@ -65,6 +65,13 @@ public sealed record HybridSettings
     /// <summary>Eigenvalues count as at least this share of the largest by magnitude; at least 0.</summary>
     public double Floor { get; init; } = 1e-4;
 
+    /// <summary>
+    /// At a refresh, an eigenvalue's magnitude counts as at least this share of what it counted as before; in [0, 1), and 0,
+    /// the default, for none. It guards against a curvature batch on which the loss has all but vanished, whose eigenvalues
+    /// are orders of magnitude below those of the next batch.
+    /// </summary>
+    public double EigenvalueRetention { get; init; }
+
     /// <summary>How eigenvalues make rates.</summary>
     public NewtonRates Rates { get; init; } = NewtonRates.Magnitude;
 
@@ -108,6 +115,7 @@ public sealed record HybridSettings
         Ranges.Require(Decay is >= 0 and < 1, $"Decay ({Decay}) must lie in [0, 1).");
         Ranges.Require(EffectiveMaxScale >= 1, $"MaxScale ({MaxScale}) must be at least 1.");
         RequireAtLeastZero(Floor, nameof(Floor));
+        Ranges.Require(EigenvalueRetention is >= 0 and < 1, $"EigenvalueRetention ({EigenvalueRetention}) must lie in [0, 1).");
         RequireAtLeastZero(Sigma, nameof(Sigma));
         RequireAtLeastZero(MaxGradientNorm, nameof(MaxGradientNorm));
         RequireAtLeastZero(L2, nameof(L2));

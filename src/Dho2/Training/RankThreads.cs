@@ -68,6 +68,11 @@ internal sealed class RankThreads
             throw new InvalidOperationException("A rank cannot start work on all ranks; in an event handler, leave it to the thread that started the run.");
         }
 
+        if (ranks.Count == 0)
+        {
+            return;
+        }
+
         var failures = new ConcurrentQueue<Exception>();
 
         // Not disposed where a rank is left behind, which may still come to them. A rank of another process can fail, too.
@@ -132,7 +137,7 @@ internal sealed class RankThreads
     private CommunicationException HangingRank() => new(
         $"The group was aborted, and {string.Join(", ", ranks.Select(r => $"rank {r.Rank} has gone on since{(r.Activity.Current is { } state ? $", in {state}" : "")}"))}: it hangs outside of all communication and is left behind.");
 
-    private static bool WasEndedByAnother(Exception e)
+    internal static bool WasEndedByAnother(Exception e)
     {
         for (Exception? link = e; link is not null; link = link.InnerException)
         {

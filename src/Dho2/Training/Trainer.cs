@@ -2,7 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Linq;
-using Dho2.Checkpoints;
+using System.Runtime.ExceptionServices;
 using Dho2.Communication;
 using Dho2.Curvature;
 using Dho2.Data;
@@ -20,11 +20,14 @@ namespace Dho2;
 /// Events are raised on the thread of rank 0, between its instructions: handlers should be quick, and must not call the
 /// trainer. An exception in a handler ends the run.
 /// </remarks>
-public sealed partial class Trainer : IDisposable
+public sealed class Trainer : IDisposable
 {
     private readonly TrainingSetup setup;
     private readonly RankThreads threads;
     private readonly TrainingRank[] ranks;
+    private readonly CurvatureRanks? curvatureRanks;
+    private readonly MathAttention? attention;
+    private long stepsElsewhere;
 
     /// <summary>Plans a run and builds the stages of this process's ranks.</summary>
     /// <param name="definition">What the generator made of the model's class.</param>
@@ -39,12 +42,20 @@ public sealed partial class Trainer : IDisposable
         ThreadsPerRank = Options.ThreadsPerRank > 0
             ? Options.ThreadsPerRank
             : Math.Max(1, Environment.ProcessorCount / world.RanksOnThisMachine(communicators.Count));
-        threads = new RankThreads(communicators, ThreadsPerRank);
-        ranks = new TrainingRank[communicators.Count];
+        ICommunicator[] working = [.. communicators.Where(c => setup.Layout.PlaceOf(c.Rank).Role == RankRole.Worker)];
+        if (setup.Layout.DedicatedCurvature)
+        {
+            // The kernel is a switch of the process: if it changed with every estimate beside training, so would training.
+            attention = new MathAttention();
+            curvatureRanks = working.Length == communicators.Count ? null
+                : new CurvatureRanks(setup, [.. communicators.Except(working)], ThreadsPerRank);
+        }
+
+        threads = new RankThreads(working, ThreadsPerRank);
+        ranks = new TrainingRank[working.Length];
         try
         {
-            threads.Run(i => ranks[i] = new TrainingRank(setup, communicators[i]));
-            OpenCheckpoints();
+            Run(i => ranks[i] = new TrainingRank(setup, working[i]));
         }
         catch
         {
@@ -75,17 +86,16 @@ public sealed partial class Trainer : IDisposable
     public int ThreadsPerRank { get; }
 
     /// <summary>Training steps done so far.</summary>
-    public long Steps => ranks[0].Steps;
+    public long Steps => ranks.Length > 0 ? ranks[0].Steps : stepsElsewhere;
 
-    /// <summary>
-    /// Trains for the options' number of epochs, and evaluates after each. With <see cref="TrainingOptions.Checkpoints"/>
-    /// it goes on where an earlier process was in this call, and returns at once if that process had completed it.
-    /// </summary>
+    /// <summary>The ranks of this process that train.</summary>
+    internal IReadOnlyList<TrainingRank> Ranks => ranks;
+
+    /// <summary>Trains for the options' number of epochs, and evaluates after each.</summary>
     /// <param name="train">The training data.</param>
     /// <param name="test">The test data; null for none.</param>
     /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
     /// <exception cref="PipelineException">A rank failed; it names rank, stage, micro-batch and instruction.</exception>
-    /// <exception cref="CheckpointException">A checkpoint could not be written, or is of another data set.</exception>
     public void Fit(IDataset train, IDataset? test = null) =>
         Fit(ReplicaData.Dealt(train, setup.Replicas, Plan.Options.Batch, Options.Seed), test);
 
@@ -98,7 +108,6 @@ public sealed partial class Trainer : IDisposable
     /// <exception cref="ArgumentException">There are not as many data sets as replicas.</exception>
     /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
     /// <exception cref="PipelineException">A rank failed; it names rank, stage, micro-batch and instruction.</exception>
-    /// <exception cref="CheckpointException">A checkpoint could not be written, or is of other data sets.</exception>
     public void Fit(IReadOnlyList<IDataset> train, IDataset? test = null) =>
         Fit(ReplicaData.Own(train, setup.Replicas, Plan.Options.Batch, Options.Seed), test);
 
@@ -108,8 +117,12 @@ public sealed partial class Trainer : IDisposable
     public Evaluation Evaluate(IDataset data)
     {
         var results = new Evaluation[ranks.Length];
-        threads.Run(i => results[i] = ranks[i].Evaluate(data));
-        return results[0];
+        double[] numbers = Call(i =>
+        {
+            Evaluation result = results[i] = ranks[i].Evaluate(data);
+            return [result.Loss, result.Accuracy ?? double.NaN, result.Samples];
+        });
+        return results.Length > 0 ? results[0] : new Evaluation(numbers[1], double.IsNaN(numbers[2]) ? null : numbers[2], (long)numbers[3]);
     }
 
     /// <summary>Trains on one batch.</summary>
@@ -120,7 +133,7 @@ public sealed partial class Trainer : IDisposable
     {
         int[] shares = [.. MicroBatches.Split(batch.Samples, setup.Replicas)];
         var results = new StepResult[ranks.Length];
-        threads.Run(i =>
+        double[] numbers = Call(i =>
         {
             using DisposeScope scope = torch.NewDisposeScope();
             int replica = ranks[i].Replica;
@@ -128,9 +141,10 @@ public sealed partial class Trainer : IDisposable
                 ? batch.Narrow(shares[..replica].Sum(), shares[replica])
                 : new Batch([], [], 0);
             Report(ranks[i], ranks[i].RefreshIfDue(share, draw: null));
-            results[i] = ranks[i].Step(share, batch.Samples);
+            StepResult result = results[i] = ranks[i].Step(share, batch.Samples);
+            return [result.Loss, result.GradientNorm, result.LearningRate];
         });
-        return results[0];
+        return results.Length > 0 ? results[0] : new StepResult(Steps, numbers[1], numbers[2], numbers[3], batch.Samples);
     }
 
     /// <summary>
@@ -149,7 +163,7 @@ public sealed partial class Trainer : IDisposable
             throw new ArgumentException($"The module has no {missing}.", nameof(model));
         }
 
-        threads.Run(i =>
+        Run(i =>
         {
             using IDisposable agreed = ranks[i].EnterAgreed();
             using IDisposable noGradOnThread = torch.no_grad();
@@ -163,13 +177,57 @@ public sealed partial class Trainer : IDisposable
     /// <summary>Ends the ranks of this process and releases their memory, unless one of them hangs and may still use it.</summary>
     public void Dispose()
     {
-        if (threads.End())
+        bool ended = threads.End();
+        curvatureRanks?.End();
+        if (ended)
         {
-            CloseCheckpoints();
             foreach (TrainingRank? rank in ranks)
             {
                 rank?.Dispose();
             }
+        }
+
+        attention?.Dispose();
+    }
+
+    /// <summary>
+    /// Runs the work of a call on every rank of this process. Ranks that estimate curvature beside training learn what it
+    /// came to, but are not waited for.
+    /// </summary>
+    /// <param name="work">The work of a rank, and the numbers that the call came to on it.</param>
+    /// <returns>In a process without other ranks, the steps done so far and the call's numbers; else nothing.</returns>
+    private double[] Call(Func<int, double[]> work)
+    {
+        curvatureRanks?.BeginCall();
+        Run(i =>
+        {
+            double[] numbers = work(i);
+            ranks[i].Curvature?.EndCall([ranks[i].Steps, .. numbers]);
+        });
+        if (ranks.Length > 0)
+        {
+            curvatureRanks?.DropResults();
+            return [];
+        }
+
+        double[] came = curvatureRanks!.Result();
+        stepsElsewhere = (long)came[0];
+        return came;
+    }
+
+    /// <summary>Runs work between two calls on every rank of this process that trains, each on its own thread.</summary>
+    internal void OnRanks(Action<TrainingRank> work) => Run(i => work(ranks[i]));
+
+    // A failure of a rank that estimates ends the others, but is what happened.
+    private void Run(Action<int> work)
+    {
+        try
+        {
+            threads.Run(work);
+        }
+        catch (Exception e) when (curvatureRanks?.Failure is { } cause && RankThreads.WasEndedByAnother(e))
+        {
+            ExceptionDispatchInfo.Throw(cause);
         }
     }
 
@@ -186,58 +244,49 @@ public sealed partial class Trainer : IDisposable
     private void Fit(ReplicaData train, IDataset? test)
     {
         long start = Stopwatch.GetTimestamp();
-        threads.Run(i => FitRank(i, train, test, start));
+        Call(i =>
+        {
+            FitRank(ranks[i], train, test, start);
+            return [];
+        });
     }
 
-    private void FitRank(int index, ReplicaData train, IDataset? test, long start)
+    private void FitRank(TrainingRank rank, ReplicaData train, IDataset? test, long start)
     {
-        TrainingRank rank = ranks[index];
-        FitProgress fit = progress[index];
-        if (!fit.Begin(train.Count, rank.Steps, Resumed?.Path))
-        {
-            return;
-        }
-
-        long totalSteps = rank.Steps + train.StepsFrom(fit.Dealt, fit.EpochSteps) + (train.StepsPerEpoch * (Options.Epochs - fit.EpochsDone - 1));
+        long firstStep = rank.Steps;
+        long totalSteps = firstStep + (train.StepsPerEpoch * Options.Epochs);
         long samples = 0;
-        while (fit.EpochsDone < Options.Epochs)
+        for (int i = 0; i < Options.Epochs; i++)
         {
-            rank.Epochs += fit.Dealt == 0 ? 1 : 0;
-            foreach (long[][] dealt in train.Epoch(rank.Epochs, fit.Dealt, fit.EpochSteps))
+            double lossSum = 0;
+            foreach (long[][] dealt in train.Epoch(++rank.Epochs))
             {
                 using DisposeScope scope = torch.NewDisposeScope();
                 if (Options.LearningRateSchedule is null)
                 {
-                    rank.LearningRate = LearningRateAt((double)(rank.Steps - fit.FirstStep) / (totalSteps - fit.FirstStep));
+                    rank.LearningRate = LearningRateAt((double)(rank.Steps - firstStep) / (totalSteps - firstStep));
                 }
 
                 IDataset own = train.Of(rank.Replica);
                 Batch batch = rank.Read(own, dealt[rank.Replica]);
                 Report(rank, rank.RefreshIfDue(batch, wanted => rank.Read(own, train.DrawForCurvature(rank.Replica, wanted, rank.Steps + 1))));
                 StepResult result = rank.Step(batch, dealt.Sum(share => share.Length));
-                fit.Add(result.Samples, result.Loss);
+                lossSum += result.Loss * result.Samples;
                 samples += result.Samples;
                 if (rank.IsLeader)
                 {
                     TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
                     StepCompleted?.Invoke(new(result, totalSteps, rank.Epochs, samples / elapsed.TotalSeconds, elapsed));
                 }
-
-                checkpoints[index]?.AfterStep();
             }
 
-            rank.EndEpoch(fit.LossSum / train.Count);
+            rank.EndEpoch(lossSum / train.Count);
             Evaluation? evaluation = test is null ? null : rank.Evaluate(test);
             if (rank.IsLeader)
             {
-                EpochCompleted?.Invoke(new(rank.Epochs, fit.LossSum / train.Count, evaluation, Stopwatch.GetElapsedTime(start)));
+                EpochCompleted?.Invoke(new(rank.Epochs, lossSum / train.Count, evaluation, Stopwatch.GetElapsedTime(start)));
             }
-
-            fit.EndEpoch();
-            checkpoints[index]?.AfterEpoch();
         }
-
-        checkpoints[index]?.AfterFit();
     }
 
     private double LearningRateAt(double progress) =>
@@ -251,6 +300,11 @@ public sealed partial class Trainer : IDisposable
             {
                 CurvatureMetrics.Record(refreshed.Estimate, refreshed.Stage);
                 CurvatureRefreshed?.Invoke(refreshed);
+            }
+
+            if (refreshes.Count > 0 && setup.Layout.DedicatedCurvature)
+            {
+                CurvatureMetrics.RecordWaiting(refreshes[0].Lateness, refreshes[0].DedicatedIdle);
             }
         }
     }

@@ -30,7 +30,17 @@ public sealed record StepCompleted(StepResult Result, long TotalSteps, int Epoch
 /// <param name="Step">The step before which it took force, counted from 1.</param>
 /// <param name="Stage">The stage whose diagonal block was estimated; null for the Hessian of the whole model.</param>
 /// <param name="Estimate">Outcome, eigenvalues, residual bounds, products and time.</param>
-public sealed record CurvatureRefreshed(long Step, int? Stage, CurvatureEstimate Estimate);
+public sealed record CurvatureRefreshed(long Step, int? Stage, CurvatureEstimate Estimate)
+{
+    /// <summary>The step, counted from 1, before which the parameters were those that the estimate was made at.</summary>
+    public long SnapshotStep { get; init; } = Step;
+
+    /// <summary>The time that the leading rank waited for the estimate when it was to take force; 0 unless ranks of their own estimate.</summary>
+    public TimeSpan Lateness { get; init; }
+
+    /// <summary>The time that the ranks which estimate had nothing to do before it; 0 unless they are ranks of their own.</summary>
+    public TimeSpan DedicatedIdle { get; init; }
+}
 
 /// <summary>What one pass over the training data came to.</summary>
 /// <param name="Epoch">The epoch, counted from 1.</param>

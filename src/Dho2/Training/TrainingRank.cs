@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Linq;
 using Dho2.Admm;
 using Dho2.Communication;
@@ -16,7 +17,7 @@ namespace Dho2;
 /// One rank of a run: one stage of one replica, with its parameters, optimizer and connections. Ranks are numbered replica
 /// by replica, stages within. All its methods run on the rank's own thread, on all ranks in step.
 /// </summary>
-internal sealed partial class TrainingRank : IDisposable
+internal sealed class TrainingRank : IDisposable
 {
     private readonly TrainingSetup setup;
     private readonly RankGrid grid;
@@ -32,14 +33,13 @@ internal sealed partial class TrainingRank : IDisposable
     private readonly AgreedState agreed;
     private readonly RateSchedule? schedule;
     private long reportedBytes;
-    private bool refreshDue;
 
     /// <summary>Builds the rank's stage. All ranks of the world do so in step.</summary>
     /// <exception cref="InvalidOperationException">The ranks have different plans, or the stage is not what its plan says.</exception>
     public TrainingRank(TrainingSetup setup, ICommunicator world)
     {
         this.setup = setup;
-        ComparePlans(world);
+        ComparePlans(setup, world);
         grid = new RankGrid(setup.Layout, world);
         Replica = grid.Place.Replica;
         Stage = grid.Place.Position;
@@ -63,7 +63,7 @@ internal sealed partial class TrainingRank : IDisposable
         var model = new ShardedSpace(segments, pipeline, setup.DType);
         ShardedSpace space = setup.Curvature?.Scope == CurvatureScope.Stage ? new ShardedSpace(segments, null, setup.DType) : model;
         optimizer = new HybridOptimizer(space, setup.HybridSettings, model);
-        curvature = setup.Curvature is null ? null : new CurvatureWork(setup, pipeline, space);
+        curvature = setup.Curvature is null ? null : CurvatureWork.Create(setup, grid, space, optimizer);
         admm = setup.Admm is { } rule ? CreateAdmm(rule) : null;
         agreed = new AgreedState(flat, replicas, admm as ConsensusUpdate);
         schedule = setup.Options.LearningRateSchedule is { } create ? new RateSchedule(create, setup.Options.LearningRate) : null;
@@ -112,6 +112,12 @@ internal sealed partial class TrainingRank : IDisposable
         }
     }
 
+    /// <summary>The optimizer of the rank's shard.</summary>
+    public HybridOptimizer Optimizer => optimizer;
+
+    /// <summary>This rank's part in estimating curvature; null where there is none.</summary>
+    public CurvatureWork? Curvature => curvature;
+
     /// <summary>Reads what this rank's stage needs of some samples; the tensors belong to the current scope.</summary>
     public Batch Read(IDataset data, long[] indices)
     {
@@ -123,21 +129,32 @@ internal sealed partial class TrainingRank : IDisposable
     }
 
     /// <summary>
-    /// Estimates the curvature if that is due before the next step. Under consensus ADMM it waits for the replicas to stand
-    /// at the consensus.
+    /// Puts into force what was found of the curvature, and starts an estimate, if that is due before the next step. Under
+    /// consensus ADMM an estimate waits for the replicas to stand at the consensus, and everywhere for the one before it.
     /// </summary>
     /// <param name="batch">This replica's samples of the next step.</param>
     /// <param name="draw">Draws so many samples for this replica where more are wanted than the step has; null to do with the step's.</param>
-    /// <returns>What was found, or nothing if no estimate was due.</returns>
+    /// <returns>What has taken force, or nothing.</returns>
     public IReadOnlyList<CurvatureRefreshed> RefreshIfDue(Batch batch, Func<int, Batch>? draw)
     {
-        refreshDue |= setup.IsRefreshDue(Steps + 1);
-        if (curvature is null || !refreshDue || (admm is not null && Steps % admm.Period != 0))
+        if (curvature is null)
         {
             return [];
         }
 
-        refreshDue = false;
+        curvature.IsDue |= setup.IsRefreshDue(Steps + 1);
+        IReadOnlyList<CurvatureRefreshed> found = curvature.TakeEffect(Steps + 1);
+        if (curvature.IsDue && !curvature.IsBusy && (admm is null || Steps % admm.Period == 0))
+        {
+            StartEstimate(curvature, batch, draw);
+            found = [.. found, .. curvature.TakeEffect(Steps + 1)];
+        }
+
+        return found;
+    }
+
+    private void StartEstimate(CurvatureWork work, Batch batch, Func<int, Batch>? draw)
+    {
         Note("curvature estimate");
         using DisposeScope scope = torch.NewDisposeScope();
         int wanted = setup.Curvature!.Batch;
@@ -151,13 +168,11 @@ internal sealed partial class TrainingRank : IDisposable
             replicas.AllReduce(total);
         }
 
-        IReadOnlyList<CurvatureRefreshed> found = curvature.Refresh(
+        work.Start(
             flat,
             new CurvatureBatch(
                 chosen, MicroBatchesOf(chosen.Samples), Steps, (long)total[0], Replica * setup.Plan.MicroBatches.Count, shared && setup.Replicas > 1 ? replicas : null),
-            optimizer,
             Steps + 1);
-        return found;
     }
 
     /// <summary>Trains on one batch.</summary>
@@ -166,6 +181,8 @@ internal sealed partial class TrainingRank : IDisposable
     /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
     public StepResult Step(Batch batch, int samples)
     {
+        using Activity? activity = Tracing.Source.StartActivity("training.step");
+        activity?.SetTag("stage", Stage);
         bool local = admm is { AveragesGradients: false };
         int[] sizes = MicroBatchesOf(batch.Samples);
         double share = (double)batch.Samples / samples;
@@ -218,6 +235,7 @@ internal sealed partial class TrainingRank : IDisposable
             Advance(result.Loss);
         }
 
+        curvature?.AfterStep();
         return result;
     }
 
@@ -236,6 +254,7 @@ internal sealed partial class TrainingRank : IDisposable
             using DisposeScope scope = torch.NewDisposeScope();
             Batch batch = Read(data, dealt[Replica]);
             executor.Evaluate(batch, MicroBatchesOf(batch.Samples), sums.Add);
+            curvature?.KeepAlive();
 
             // Keeps the first stage from running far ahead: what it sends waits in memory.
             pipeline.Barrier();
@@ -333,7 +352,7 @@ internal sealed partial class TrainingRank : IDisposable
     }
 
     // Ranks of different builds or options would wait for messages that never come, or train different models.
-    private void ComparePlans(ICommunicator world)
+    internal static void ComparePlans(TrainingSetup setup, ICommunicator world)
     {
         byte[] hash = Convert.FromHexString(setup.Plan.Hash);
         double[] extremes = [.. hash.Select(b => (double)b), .. hash.Select(b => -(double)b), setup.Options.Seed, -(double)setup.Options.Seed];

@@ -46,6 +46,12 @@ internal sealed class TrainingSetup
             throw new ArgumentException(
                 $"{Description.Name} ties '{definition.Ties[0].Name}' over stages; interleaved stages cannot share parameters yet: use another schedule.", nameof(options));
         }
+
+        if (HasLocalCurvature && Plan.Curvature?.Mode == CurvatureMode.Dedicated)
+        {
+            throw new ArgumentException(
+                "Ranks of their own estimate one curvature for all replicas: with LocalCurvature, estimates are Blocking or Amortized.", nameof(options));
+        }
     }
 
     public PipelineDefinition Definition { get; }
@@ -61,7 +67,7 @@ internal sealed class TrainingSetup
     public int Stages => Plan.Stages.Count;
 
     /// <summary>Which rank of the world holds what.</summary>
-    public RankLayout Layout => new(Stages, Replicas, Plan.Layout.StagesPerRank);
+    public RankLayout Layout => new(Stages, Replicas, Plan.Layout.StagesPerRank, Plan.Curvature?.Mode == CurvatureMode.Dedicated);
 
     public int Replicas => Plan.Options.Replicas;
 
@@ -78,6 +84,9 @@ internal sealed class TrainingSetup
     /// <summary>Whether eigenpairs are estimated anew before a step, counted from 1.</summary>
     public bool IsRefreshDue(long step) =>
         Curvature is { } curvature && step >= curvature.Warmup && (step - curvature.Warmup) % curvature.Every == 0;
+
+    /// <summary>How products are computed, the plan's choice filled in.</summary>
+    public PipelineHessianSettings Products => Options.Products with { RetainGraphs = Options.Products.RetainGraphs ?? Plan.Curvature?.RetainsGraphs };
 
     /// <summary>How replicas are tied together; null where gradients are reduced in every step, or where there is one replica.</summary>
     public AdmmOptions? Admm => Replicas > 1 ? Plan.Options.Admm : null;

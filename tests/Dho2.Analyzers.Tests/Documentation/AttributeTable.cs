@@ -79,7 +79,7 @@ internal static partial class AttributeTable
         ConstructorInfo constructor = attribute.GetConstructors().OrderBy(c => c.GetParameters().Length).First();
         object?[] arguments = [.. constructor.GetParameters().Select(p => p.ParameterType.IsArray ? Array.Empty<object>() : p.ParameterType.IsValueType ? Activator.CreateInstance(p.ParameterType) : "")];
         object? value = property.GetValue(constructor.Invoke(arguments));
-        return value is null ? "none" : $"`{Convert.ToString(value, CultureInfo.InvariantCulture)}`";
+        return value is null ? "none" : value is bool on ? $"`{(on ? "true" : "false")}`" : $"`{Convert.ToString(value, CultureInfo.InvariantCulture)}`";
     }
 
     private static async Task<string> RangeAsync(Type attribute, Type type, string argument)

@@ -76,6 +76,57 @@ public class MemoryTests
     }
 
     [Fact]
+    public void GraphsAreBuiltAnewForEveryProductWhereAllOfThemDoNotFit()
+    {
+        var curvature = new CurvatureOptions(3, 1, 400, 400, 0, 0.1, 3, CurvatureScope.Global);
+        PlanOverrides overrides = new() { Batch = 2048, MicroBatches = 16, Curvature = curvature };
+        Plan roomy = Plan(overrides);
+        Assert.True(roomy.Curvature!.RetainsGraphs);
+
+        // Two stages hold the graphs of two micro-batches at a time instead of sixteen.
+        long graphs = 2048 * 20 * 2 * Float;
+        long saved = graphs - (graphs * 2 / 16);
+        Plan tight = Plan(overrides with { DeviceMemory = roomy.Stages.Max(s => s.KnownBytes) - 1 });
+        Assert.False(tight.Curvature!.RetainsGraphs);
+        Assert.Equal(Terms(roomy, MemoryKind.Estimate)[0] - saved, Terms(tight, MemoryKind.Estimate)[0]);
+        Assert.NotEqual(Plan(overrides).Hash, tight.Hash);
+    }
+
+    [Fact]
+    public void EstimatesBesideTrainingAddToItsPeak()
+    {
+        var curvature = new CurvatureOptions(3, 1, 400, 400, 0, 0.1, 3, CurvatureScope.Global);
+        PlanOverrides overrides = new() { Batch = 32, MicroBatches = 4, Curvature = curvature };
+        StagePlan amortized = Plan(overrides with { Curvature = curvature with { Mode = CurvatureMode.Amortized } }).Stages[0];
+        Assert.Equal(amortized.Memory.Sum(t => t.Bytes), amortized.PeakBytes);
+        Assert.Null(amortized.DedicatedBytes);
+
+        // A worker sends its parameters and keeps new vectors beside the old ones; the other rank has what blocking
+        // estimates take, the vectors, and the graphs of both replicas.
+        Plan blocking = Plan(overrides);
+        Plan dedicated = Plan(overrides with { Replicas = 2, Curvature = curvature with { Mode = CurvatureMode.Dedicated } });
+        long vector = 220 * Float;
+        Assert.Equal((4 + 1) * vector, Terms(dedicated, MemoryKind.Estimate)[0]);
+        Assert.Equal(Terms(blocking, MemoryKind.Estimate)[0] + (4 * vector) + (32 * 20 * 2 * Float), dedicated.Stages[0].DedicatedBytes);
+    }
+
+    [Theory]
+    [InlineData(1, 0, 0, 35)]
+    [InlineData(2, 0, 0, 68)]
+    [InlineData(1, 64, 0, 68)]
+    [InlineData(1, 0, 7, 7)]
+    public void TheDelayOfDedicatedRanksFollowsFromTheCosts(int replicas, int batch, int stated, int expected)
+    {
+        // 16 products of two gradients, one and a half for the graphs, and one step more.
+        var curvature = new CurvatureOptions(3, 1, 400, 400, batch, 0.1, 3, CurvatureScope.Global, Mode: CurvatureMode.Dedicated, Delay: stated);
+        Plan plan = Plan(new() { Batch = 32, MicroBatches = 4, Replicas = replicas, Curvature = curvature });
+        Assert.Equal(expected, plan.Curvature!.Delay);
+        Assert.Equal(16, plan.Curvature.Stages[0].Order);
+        Assert.Equal(6 * plan.Stages.Sum(s => s.ForwardOperations) * (batch == 0 ? 1 : 2), plan.Curvature.Stages[0].ProductOperations);
+        Assert.Equal(0, Plan(new() { Curvature = curvature with { Mode = CurvatureMode.Amortized } }).Curvature!.Delay);
+    }
+
+    [Fact]
     public void ReplicasUnderAdmmKeepTwoVectorsMore()
     {
         var admm = new AdmmOptions(16, 0.1, 1, AdmmRule.Consensus);

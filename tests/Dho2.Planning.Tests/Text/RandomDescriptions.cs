@@ -42,7 +42,7 @@ internal static class RandomDescriptions
         Gen.Select(Small, Gen.Enum<Schedule>(), Gen.Enum<BaseKind>(), Small, Small),
         Gen.Long.Nullable(),
         Gen.Select(Gen.Select(Small, Small, Small, Small, Small), Gen.Double, Gen.Double, Gen.Enum<CurvatureScope>(), Small)
-            .Select(c => new CurvatureOptions(c.Item1.Item1, c.Item1.Item2, c.Item1.Item3, c.Item1.Item4, c.Item1.Item5, c.Item2, c.Item3, c.Item4, c.Item5)).Null(),
+            .Select(c => new CurvatureOptions(c.Item1.Item1, c.Item1.Item2, c.Item1.Item3, c.Item1.Item4, c.Item1.Item5, c.Item2, c.Item3, c.Item4, c.Item5, (CurvatureMode)(c.Item1.Item1 % 3), c.Item1.Item2 % 5)).Null(),
         Gen.Select(Small, Gen.Double, Gen.Double, Gen.Enum<AdmmRule>(), Gen.Bool, (p, s, r, k, l) => new AdmmOptions(p, s, r, k) { LocalCurvature = l }).Null(),
         Gen.Enum<DType>(),
         Gen.Select(Small, Small, Name.Null()),

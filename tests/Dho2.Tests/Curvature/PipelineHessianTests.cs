@@ -63,6 +63,7 @@ public class PipelineHessianTests
     [InlineData("skips")]
     [InlineData("gelu, layer norm, dropout")]
     [InlineData("cnn, batch norm")]
+    [InlineData("ties")]
     public void Rebuilding_the_graphs_for_every_product_changes_nothing(string name)
     {
         HandModel model = HandModels.All[name];
@@ -77,6 +78,32 @@ public class PipelineHessianTests
         double[] retained = Sharded(model, 3, new PipelineHessianSettings(), reference, Twice);
         double[] rebuilt = Sharded(model, 3, new PipelineHessianSettings { RetainGraphs = false }, reference, Twice);
         Assert.Equal(retained, rebuilt);
+    }
+
+    [Theory]
+    [InlineData("skips", true)]
+    [InlineData("skips", false)]
+    [InlineData("ties", true)]
+    public void A_block_needs_no_sweeps_below_its_stage(string name, bool retain)
+    {
+        HandModel model = HandModels.All[name];
+        using Reference reference = new(model, true);
+        for (int first = 0; first < 4; first++)
+        {
+            double[] direction = reference.RandomDirection();
+            int start = reference.OffsetOf(model.FirstBlock(first, 4));
+            Array.Clear(direction, 0, start);
+            if (start == direction.Length)
+            {
+                // The last stage of tied layers has no parameters of its own.
+                continue;
+            }
+
+            double[] expected = reference.Multiply(direction)[start..];
+            double[] actual = Sharded(
+                model, 4, new PipelineHessianSettings { RetainGraphs = retain }, reference, hessian => hessian.Apply(direction, first));
+            CompareVectors(expected, actual[start..], 1e-12);
+        }
     }
 
     [Fact]
@@ -231,11 +258,11 @@ public class PipelineHessianTests
 
         public void Begin() => hessian.Begin(Training, batch);
 
-        public double[] Apply(double[] direction)
+        public double[] Apply(double[] direction, int first = 0)
         {
             using Tensor v = tensor(direction[offset..(offset + (int)hessian.LocalSize)]);
             using Tensor product = full_like(v, double.NaN);
-            hessian.Multiply(v, product);
+            hessian.Multiply(v, product, first);
             return product.data<double>().ToArray();
         }
 

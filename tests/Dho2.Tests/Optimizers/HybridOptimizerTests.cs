@@ -136,6 +136,29 @@ public class HybridOptimizerTests
         Assert.True(theta.norm().item<double>() > 1e-3);
     }
 
+    [Theory]
+    [InlineData(0, new[] { 8.0, 1, 1, 40 }, new[] { 8.0, 1, 1, 40 })]
+    [InlineData(0.5, new[] { 8.0, 1, 1, 40 }, new[] { 8.0, 4, 2, 40 })]
+    [InlineData(0.5, new[] { -8.0, 0, 3, 0 }, new[] { 8.0, 4, 3, 1.5 })]
+    [InlineData(0, new[] { 0.0, 2 }, new[] { double.PositiveInfinity, 2 })]
+    public void An_eigenvalue_counts_as_a_share_of_what_it_counted_before(double retention, double[] eigenvalues, double[] expected)
+    {
+        Shards shards = new(3);
+        using HybridOptimizer optimizer = new(shards.Space, new() { Base = BaseKind.Sgd, Alpha = 1, EigenvalueRetention = retention });
+        using Tensor gradient = shards.SliceTensor([1, 0, 0]);
+        for (int i = 0; i < expected.Length; i++)
+        {
+            using Tensor theta = shards.SliceTensor([0, 0, 0]);
+            optimizer.Refresh(Estimates.Of(new Subspace(tensor(new double[,] { { 1, 0, 0 } }), [eigenvalues[i]], 0)));
+
+            // A state that was saved and set again remembers as well.
+            OptimizerState live = optimizer.GetState();
+            optimizer.SetState(live with { Vectors = live.Vectors.ToDictionary(v => v.Key, v => v.Value.clone()) });
+            optimizer.Step(theta, gradient);
+            Assert.Equal(-1 / expected[i], theta[0].item<double>(), 1e-12);
+        }
+    }
+
     [Fact]
     public void An_estimate_that_keeps_the_previous_pairs_changes_nothing()
     {

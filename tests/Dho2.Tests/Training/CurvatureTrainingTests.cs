@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Linq;
 using Dho2.Curvature;
 using Dho2.Data;
+using Dho2.Optimizers;
 using Dho2.Planning;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -77,6 +78,38 @@ public sealed class CurvatureTrainingTests
     }
 
     [Fact]
+    public void BlocksThatCouldOvershootTogetherAreRefused()
+    {
+        PlanOverrides overrides = new() { DType = DType.Float64, Curvature = Options with { Scope = CurvatureScope.Stage, Alpha = 2 } };
+        using var world = World.Join();
+        ArgumentException refused = Assert.Throws<ArgumentException>(() => new Trainer(ChainModel.Define(3), world, new() { Overrides = overrides }));
+        Assert.Contains("overshoot", refused.Message, StringComparison.OrdinalIgnoreCase);
+        using var allowed = new Trainer(ChainModel.Define(3), world, new() { Overrides = overrides, Update = new() { AllowOvershoot = true } });
+        using var global = new Trainer(ChainModel.Define(3), world, new() { Overrides = overrides with { Curvature = Options with { Alpha = 2 } } });
+    }
+
+    [Fact]
+    public void TheGaussNewtonMatrixHasNoNegativeEigenvalues()
+    {
+        CurvatureEstimate hessian = Train(2, new() { Curvature = Options }, 3).Refreshes[0].Estimate;
+        CurvatureEstimate gaussNewton = Train(2, new() { Curvature = Options }, 3, products: new() { Matrix = CurvatureMatrix.GaussNewton }).Refreshes[0].Estimate;
+        Assert.True(hessian.Eigenvalues[0] < -1e-6);
+        Assert.True(gaussNewton.Eigenvalues[0] > -1e-12);
+    }
+
+    [Fact]
+    public void ControlsTakeNoPartOfTheCurvature()
+    {
+        Run estimated = Train(2, new() { Curvature = Options }, 8);
+        Run random = Train(2, new() { Curvature = Options }, 8, update: new() { RandomDirections = true });
+        Run without = Train(2, new() { Curvature = Options with { Alpha = 0, MaxScale = 1 } }, 8, update: new() { RandomDirections = true });
+        Assert.Equal(estimated.Losses[..3], random.Losses[..3]);
+        Assert.NotEqual(estimated.Losses[3], random.Losses[3]);
+        Assert.NotEqual(random.Losses[3], without.Losses[3]);
+        Assert.Equal(estimated.Refreshes[0].Estimate.Eigenvalues, random.Refreshes[0].Estimate.Eigenvalues);
+    }
+
+    [Fact]
     public void UnderConsensusARefreshWaitsForTheNextRound()
     {
         var admm = new AdmmOptions(Period: 4, Sigma: 0.1, Relaxation: 1, AdmmRule.Consensus);
@@ -124,7 +157,8 @@ public sealed class CurvatureTrainingTests
     }
 
     private static Run Train(
-        int stages, PlanOverrides overrides, int steps, double dropout = 0, OptimizerKind optimizer = OptimizerKind.Hybrid)
+        int stages, PlanOverrides overrides, int steps, double dropout = 0, OptimizerKind optimizer = OptimizerKind.Hybrid,
+        PipelineHessianSettings? products = null, HybridSettings? update = null)
     {
         (Tensor points, Tensor labels) = ChainModel.Data(32 * steps, float64);
         using (points)
@@ -139,6 +173,8 @@ public sealed class CurvatureTrainingTests
                 Optimizer = optimizer,
                 GradientClip = 1,
                 Estimation = Fixed,
+                Products = products ?? new(),
+                Update = update ?? new(),
                 Overrides = overrides with { DType = DType.Float64 },
             });
             trainer.StepCompleted += step => run.Losses.Add(step.Result.Loss);

@@ -34,6 +34,7 @@ internal sealed class StageTies : IDisposable
     /// <summary>Brings mirrors up to the owners' values, whoever changed those, and clears the mirrors' gradients.</summary>
     public void BeginStep()
     {
+        using DisposeScope scope = torch.NewDisposeScope();
         exchange.Spread(flat.Values, exchange.Mirrors);
         Array.ForEach(gradients, gradient => gradient.zero_());
     }
