@@ -26,6 +26,9 @@ public interface ICommunicator : IDisposable
     /// <summary>What this rank is at, for the messages of failures; shared by all groups that the rank is in.</summary>
     RankActivity Activity => Unrecorded;
 
+    /// <summary>Where this rank's tensors live: what is received is put there.</summary>
+    torch.Device Device => torch.CPU;
+
     /// <summary>Cancelled when the group was aborted, by whichever rank.</summary>
     CancellationToken Aborted => CancellationToken.None;
 

@@ -1,7 +1,6 @@
 using System;
 using System.Collections.Generic;
 using Dho2.Communication;
-using Dho2.Communication.Mpi;
 
 namespace Dho2;
 
@@ -46,9 +45,7 @@ public abstract class World : IDisposable
         Launcher launcher = Launcher.Detect();
         return launcher.Kind switch
         {
-            LauncherKind.Mpi => MpiWorld.Join(launcher, options),
-            LauncherKind.Torchrun => throw new CommunicationException(
-                $"{launcher.Name} has started this process as rank {launcher.Rank} of {launcher.Size}; its ranks talk over NCCL, which needs a GPU for each. On CPUs, start the program with mpirun -n {launcher.Size}."),
+            LauncherKind.Mpi or LauncherKind.Torchrun => ProcessWorld.Join(launcher, options),
             _ => new InProcessWorld(options),
         };
     }

@@ -39,6 +39,12 @@ public sealed class Trainer : IDisposable
     {
         setup = new TrainingSetup(definition, options ?? new TrainingOptions()).FitTo(world.Size);
         IReadOnlyList<ICommunicator> communicators = world.Open(setup.Layout.Size);
+        if (communicators.Any(rank => rank.Device.type == DeviceType.CUDA))
+        {
+            torch.backends.cuda.matmul.allow_tf32 = Options.AllowTensorFloat32;
+            torch.backends.cudnn.allow_tf32 = Options.AllowTensorFloat32;
+        }
+
         ThreadsPerRank = Options.ThreadsPerRank > 0
             ? Options.ThreadsPerRank
             : Math.Max(1, Environment.ProcessorCount / world.RanksOnThisMachine(communicators.Count));

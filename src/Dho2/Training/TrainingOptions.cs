@@ -130,6 +130,12 @@ public sealed record TrainingOptions
         init => threadsPerRank = value >= 0 ? value : throw OutOfRange(nameof(ThreadsPerRank), value, "at least 0");
     }
 
+    /// <summary>
+    /// Whether GPUs may multiply float32 matrices in TF32, with 10 bits of mantissa: faster, and less precise than the parity
+    /// of partitions is tested with. The setting belongs to the process.
+    /// </summary>
+    public bool AllowTensorFloat32 { get; init; }
+
     private static double AtLeastZero(string name, double value) =>
         double.IsFinite(value) && value >= 0 ? value : throw OutOfRange(name, value, "a finite number, at least 0");
 

@@ -47,7 +47,7 @@ internal sealed class TrainingRank : IDisposable
         pipeline = grid.Pipeline;
         replicas = grid.Replicas;
 
-        var context = new StageContext(setup.Options.Seed) { DType = setup.DType };
+        var context = new StageContext(setup.Options.Seed) { DType = setup.DType, Device = world.Device };
         stages = [.. setup.Layout.StagesAt(Stage).Select(stage => setup.Definition.Stages[stage](context))];
         flat = new FlatParameters(
             [.. stages.SelectMany(stage => stage.Layers)], context.DType, context.Device, [.. stages.SelectMany(stage => stage.Mirrors)]);
@@ -60,8 +60,8 @@ internal sealed class TrainingRank : IDisposable
         };
 
         ParameterSegment[] segments = [.. flat.Segments.Select(s => new ParameterSegment(s.Name, s.Offset, s.Length))];
-        var model = new ShardedSpace(segments, pipeline, setup.DType);
-        ShardedSpace space = setup.Curvature?.Scope == CurvatureScope.Stage ? new ShardedSpace(segments, null, setup.DType) : model;
+        var model = new ShardedSpace(segments, pipeline, setup.DType, context.Device);
+        ShardedSpace space = setup.Curvature?.Scope == CurvatureScope.Stage ? new ShardedSpace(segments, null, setup.DType, context.Device) : model;
         optimizer = new HybridOptimizer(space, setup.HybridSettings, model);
         curvature = setup.Curvature is null ? null : CurvatureWork.Create(setup, grid, space, optimizer);
         admm = setup.Admm is { } rule ? CreateAdmm(rule) : null;
@@ -123,10 +123,13 @@ internal sealed class TrainingRank : IDisposable
     {
         Note("reading data");
         return new(
-            executor.IsFirst && indices.Length > 0 ? data.Inputs(indices) : [],
-            executor.IsLast && indices.Length > 0 ? data.Targets(indices) : [],
+            executor.IsFirst && indices.Length > 0 ? ToDevice(data.Inputs(indices)) : [],
+            executor.IsLast && indices.Length > 0 ? ToDevice(data.Targets(indices)) : [],
             indices.Length);
     }
+
+    // On the CPU nothing is copied. What a copy is made of belongs to the same scope as the copy.
+    private torch.Tensor[] ToDevice(IEnumerable<torch.Tensor> tensors) => [.. tensors.Select(tensor => tensor.to(grid.World.Device))];
 
     /// <summary>
     /// Puts into force what was found of the curvature, and starts an estimate, if that is due before the next step. Under

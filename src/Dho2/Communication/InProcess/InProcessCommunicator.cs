@@ -6,7 +6,7 @@ using TorchSharp;
 namespace Dho2.Communication;
 
 /// <summary>One rank of an in-process group. Tensors are handed over without copying them.</summary>
-internal sealed class InProcessCommunicator(InProcessGroup group, int rank, RankActivity activity) : ICommunicator
+internal sealed class InProcessCommunicator(InProcessGroup group, int rank, RankActivity activity, torch.Device device) : ICommunicator
 {
     private bool disposed;
 
@@ -17,6 +17,8 @@ internal sealed class InProcessCommunicator(InProcessGroup group, int rank, Rank
     public TimeSpan Timeout => group.Timeout;
 
     public RankActivity Activity => activity;
+
+    public torch.Device Device => device;
 
     public CancellationToken Aborted => group.Aborted;
 
@@ -32,7 +34,16 @@ internal sealed class InProcessCommunicator(InProcessGroup group, int rank, Rank
     public torch.Tensor Receive(int source)
     {
         CheckPeer(source, nameof(source));
-        return group.Take(source, rank);
+        torch.Tensor taken = group.Take(source, rank);
+        if (taken.device_type == device.type && (device.type == DeviceType.CPU || taken.device_index == device.index))
+        {
+            return taken;
+        }
+
+        using (taken)
+        {
+            return taken.to(device);
+        }
     }
 
     public void AllReduce(Span<double> values, Reduction reduction = Reduction.Sum)
@@ -65,11 +76,11 @@ internal sealed class InProcessCommunicator(InProcessGroup group, int rank, Rank
             {
                 if (reduction == Reduction.Sum)
                 {
-                    segments[0].add_(segment);
+                    segments[0].add_(segment.to(segments[0].device));
                 }
                 else
                 {
-                    segments[0].copy_(torch.maximum(segments[0], segment));
+                    segments[0].copy_(torch.maximum(segments[0], segment.to(segments[0].device)));
                 }
             }
 
@@ -118,7 +129,7 @@ internal sealed class InProcessCommunicator(InProcessGroup group, int rank, Rank
             torch.Tensor sum = Share(0).clone();
             for (int other = 1; other < Size; other++)
             {
-                sum.add_(Share(other));
+                sum.add_(Share(other).to(sum.device));
             }
 
             result.copy_(sum);
@@ -147,7 +158,7 @@ internal sealed class InProcessCommunicator(InProcessGroup group, int rank, Rank
         }
 
         brought = group.Meet(rank, new(CallKind.Finish, 0, default, 0));
-        return new InProcessCommunicator(brought[members[0]].Founded!, Array.IndexOf(members, rank), activity);
+        return new InProcessCommunicator(brought[members[0]].Founded!, Array.IndexOf(members, rank), activity, device);
     }
 
     public void Abort(Exception cause)

@@ -20,7 +20,7 @@ internal sealed class InProcessWorld(WorldOptions options) : World(options.Timeo
         var group = new InProcessGroup(Enumerable.Range(0, size).ToArray(), Timeout, new SharedFailure());
         RankActivity[] opened = [.. CreateActivities(size)];
         activities.AddRange(opened);
-        return [.. opened.Select((activity, rank) => new InProcessCommunicator(group, rank, activity))];
+        return [.. opened.Select((activity, rank) => new InProcessCommunicator(group, rank, activity, DevicePlacement.For(rank, options)))];
     }
 
     public override int Report(Exception failure)

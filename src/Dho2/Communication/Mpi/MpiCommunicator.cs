@@ -1,6 +1,5 @@
 using System;
 using System.Diagnostics;
-using System.Globalization;
 using System.Linq;
 using System.Runtime.InteropServices;
 using System.Threading;
@@ -13,7 +12,7 @@ namespace Dho2.Communication.Mpi;
 /// One rank of a group whose ranks are processes that talk over MPI. Nothing here blocks inside MPI: all calls are
 /// non-blocking and then tested, so that timeout, abort and the death of a peer end every wait.
 /// </summary>
-internal sealed unsafe partial class MpiCommunicator : ICommunicator
+internal sealed unsafe class MpiCommunicator : HostCommunicator
 {
     private const int HeaderTag = 1;
     private const int PayloadTag = 2;
@@ -27,46 +26,23 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
     private const long PieceBytes = 1L << 30;
 
     private readonly MpiRuntime runtime;
-    private readonly MpiWorld world;
-    private readonly MpiFailure failure;
-    private readonly int[] worldRanks;
     private readonly IntPtr communicator;
-    private readonly bool deterministic;
+    private readonly IntPtr* meetingRequests;
     private byte* headerBuffer;
     private IntPtr* headerRequest;
-    private bool disposed;
 
-    public MpiCommunicator(MpiWorld world, MpiRuntime runtime, MpiFailure failure, IntPtr communicator, int[] worldRanks, int rank, TimeSpan timeout)
+    public MpiCommunicator(ProcessWorld world, MpiRuntime runtime, GroupFailure failure, IntPtr communicator, int[] worldRanks, int rank, TimeSpan timeout)
+        : base(world, runtime, failure, worldRanks, rank, timeout)
     {
-        this.world = world;
-        this.runtime = runtime;
-        this.failure = failure;
         this.communicator = communicator;
-        this.worldRanks = worldRanks;
-        deterministic = world.DeterministicReductions;
-        Timeout = timeout;
-        Rank = rank;
-        Size = worldRanks.Length;
+        this.runtime = runtime;
         headerBuffer = (byte*)NativeMemory.Alloc(TensorHeader.Size + InlineBytes);
         headerRequest = (IntPtr*)NativeMemory.AllocZeroed((nuint)sizeof(IntPtr));
-        meetingBuffers = (byte*)NativeMemory.AllocZeroed((nuint)(PacketSize * (Size + 1)));
         meetingRequests = (IntPtr*)NativeMemory.AllocZeroed((nuint)(2 * Size * sizeof(IntPtr)));
         runtime.Call(communicator, static (mpi, c) => mpi.CommSetErrhandler(c, mpi.ErrorsReturn));
     }
 
-    public int Rank { get; }
-
-    public int Size { get; }
-
-    public TimeSpan Timeout { get; }
-
-    public RankActivity Activity => world.Activity;
-
-    public CancellationToken Aborted => failure.Raised;
-
-    public long BytesSent { get; private set; }
-
-    public void Send(torch.Tensor tensor, int destination)
+    public override void Send(torch.Tensor tensor, int destination)
     {
         CheckPeer(destination, nameof(destination));
         ThrowIfFailed("Send");
@@ -111,7 +87,7 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
         BytesSent += bytes;
     }
 
-    public torch.Tensor Receive(int source)
+    public override torch.Tensor Receive(int source)
     {
         CheckPeer(source, nameof(source));
         ThrowIfFailed("Receive");
@@ -151,18 +127,11 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
         return result;
     }
 
-    public ICommunicator Split(int color, int key)
+    protected override HostCommunicator Create(int color, int[] members, GroupFailure failure, TimeSpan timeout)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
-        Meet(new(CallKind.Split, 2, torch.ScalarType.Float64, 0), [color, key]);
-        int[] members = [.. Enumerable.Range(0, Size)
-            .Where(r => (int)NumbersOf(r)[0] == color)
-            .OrderBy(r => NumbersOf(r)[1])
-            .ThenBy(r => r)];
-
         // All ranks are here: they make the new communicator without a wait that could last.
         IntPtr made;
-        using (world.Guard(Timeout, "MPI_Comm_split"))
+        using (World.Guard(Timeout, "MPI_Comm_split"))
         {
             made = runtime.Call((Communicator: communicator, Color: color, Key: Array.IndexOf(members, Rank)), static (mpi, s) =>
             {
@@ -172,54 +141,159 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
             });
         }
 
-        return new MpiCommunicator(world, runtime, failure, made, [.. members.Select(m => worldRanks[m])], Array.IndexOf(members, Rank), Timeout);
+        return new MpiCommunicator(World, runtime, failure, made, [.. members.Select(m => WorldRanks[m])], Array.IndexOf(members, Rank), timeout);
     }
 
-    /// <summary>The same ranks again, with a failure of their own.</summary>
-    public MpiCommunicator Reopen(int group, TimeSpan timeout)
+    protected override void Release()
     {
-        var same = (MpiCommunicator)Split(0, Rank);
-        IntPtr made = same.Release();
-        return new MpiCommunicator(world, runtime, runtime.FailureOf(group), made, worldRanks, Rank, timeout);
+        runtime.Call(communicator, static (mpi, c) => mpi.CommFree(&c));
+        NativeMemory.Free(headerBuffer);
+        NativeMemory.Free(headerRequest);
+        NativeMemory.Free(meetingRequests);
     }
 
-    public void Abort(Exception cause)
+    protected override void ExchangePackets(IntPtr buffers, int bytes, CallKind kind)
     {
-        ArgumentNullException.ThrowIfNull(cause);
-        failure.Raise(cause);
+        runtime.Call((Me: Rank, Size, Buffers: buffers, Requests: (IntPtr)meetingRequests, Communicator: communicator, Bytes: bytes), static (mpi, s) =>
+        {
+            IntPtr* requests = (IntPtr*)s.Requests;
+            byte* buffers = (byte*)s.Buffers;
+            requests[s.Me] = requests[s.Size + s.Me] = IntPtr.Zero;
+            for (int other = 0; other < s.Size; other++)
+            {
+                if (other != s.Me)
+                {
+                    MpiRuntime.Check(mpi, mpi.Irecv(buffers + (other * PacketSize), PacketSize, mpi.Byte, other, MeetingTag, s.Communicator, requests + other), "MPI_Irecv");
+                }
+            }
+
+            for (int i = 1; i < s.Size; i++)
+            {
+                // Each rank begins with its next neighbour, so that not all speak to the same one first.
+                int other = (s.Me + i) % s.Size;
+                MpiRuntime.Check(
+                    mpi, mpi.Isend(buffers + (s.Me * PacketSize), s.Bytes, mpi.Byte, other, MeetingTag, s.Communicator, requests + s.Size + other), "MPI_Isend");
+            }
+
+            return 0;
+        });
+        try
+        {
+            Await(meetingRequests, 2 * Size, kind, -1);
+        }
+        catch (CommunicationException)
+        {
+            _ = TryCancel(meetingRequests, Size);
+            throw;
+        }
     }
 
-    public void Dispose()
+    protected override bool TryNativeAllReduce(torch.Tensor flat, Reduction reduction)
     {
-        if (disposed)
+        IntPtr? type = flat.dtype switch
+        {
+            torch.ScalarType.Float32 => runtime.Mpi.Float32,
+            torch.ScalarType.Float64 => runtime.Mpi.Float64,
+            torch.ScalarType.Int32 => runtime.Mpi.Int32,
+            torch.ScalarType.Int64 => runtime.Mpi.Int64,
+            _ => null,
+        };
+        if (type is not { } native)
+        {
+            return false;
+        }
+
+        byte* address = HostRows.Address(flat);
+        long elementSize = flat.element_size();
+        long most = PieceBytes / elementSize;
+        for (long first = 0; first < flat.numel(); first += most)
+        {
+            RunCollective(
+                (Address: (IntPtr)(address + (first * elementSize)), Count: (int)Math.Min(most, flat.numel() - first), Type: native, Sum: reduction == Reduction.Sum, Communicator: communicator),
+                static (mpi, s, request) => mpi.Iallreduce(
+                    (void*)mpi.InPlace, (void*)s.Address, s.Count, s.Type, s.Sum ? mpi.Sum : mpi.Max, s.Communicator, (IntPtr*)request),
+                CallKind.AllReduce);
+        }
+
+        return true;
+    }
+
+    protected override void BroadcastBytes(IntPtr address, long bytes, int root)
+    {
+        for (long offset = 0; offset < bytes; offset += PieceBytes)
+        {
+            RunCollective(
+                (Address: address + (nint)offset, Count: (int)Math.Min(PieceBytes, bytes - offset), Root: root, Communicator: communicator),
+                static (mpi, s, request) => mpi.Ibcast((void*)s.Address, s.Count, mpi.Byte, s.Root, s.Communicator, (IntPtr*)request),
+                CallKind.Broadcast);
+        }
+    }
+
+    protected override void Exchange(CallKind kind, Func<int, (IntPtr Address, long Bytes)> outgoing, Func<int, (IntPtr Address, long Bytes)> incoming)
+    {
+        if (Size == 1)
         {
             return;
         }
 
-        IntPtr left = Release();
+        int pieces = Enumerable.Range(0, Size).Max(other => Math.Max(Pieces(outgoing(other).Bytes), Pieces(incoming(other).Bytes)));
 
-        // After a failure MPI may still have something to do with it.
-        if (failure.Cause is null && !world.HasEnded)
+        // Request i is of rank i modulo the size, which is what names those that are awaited.
+        int count = 2 * pieces * Size;
+        IntPtr* requests = (IntPtr*)NativeMemory.AllocZeroed((nuint)(Math.Max(1, count) * sizeof(IntPtr)));
+        runtime.Call((Self: this, Requests: (IntPtr)requests, Pieces: pieces, Outgoing: outgoing, Incoming: incoming), static (mpi, s) =>
         {
-            runtime.Call(left, static (mpi, c) => mpi.CommFree(&c));
-            NativeMemory.Free(headerBuffer);
-            NativeMemory.Free(headerRequest);
-            NativeMemory.Free(meetingBuffers);
-            NativeMemory.Free(meetingRequests);
-        }
+            IntPtr* requests = (IntPtr*)s.Requests;
+            MpiCommunicator self = s.Self;
+            for (int i = 1; i < self.Size; i++)
+            {
+                int from = (self.Rank + self.Size - i) % self.Size;
+                (IntPtr address, long bytes) = s.Incoming(from);
+                int piece = 0;
+                for (long offset = 0; offset < bytes; offset += PieceBytes, piece++)
+                {
+                    MpiRuntime.Check(
+                        mpi,
+                        mpi.Irecv((byte*)address + offset, (int)Math.Min(PieceBytes, bytes - offset), mpi.Byte, from, DataTag, self.communicator, requests + (piece * self.Size) + from),
+                        "MPI_Irecv");
+                }
+            }
 
-        scratch?.Dispose();
+            for (int i = 1; i < self.Size; i++)
+            {
+                int to = (self.Rank + i) % self.Size;
+                (IntPtr address, long bytes) = s.Outgoing(to);
+                int piece = s.Pieces;
+                for (long offset = 0; offset < bytes; offset += PieceBytes, piece++)
+                {
+                    MpiRuntime.Check(
+                        mpi,
+                        mpi.Isend((byte*)address + offset, (int)Math.Min(PieceBytes, bytes - offset), mpi.Byte, to, DataTag, self.communicator, requests + (piece * self.Size) + to),
+                        "MPI_Isend");
+                }
+            }
+
+            return 0;
+        });
+
+        // After a failure the requests are given up with the run, and so is the memory that MPI may still write to.
+        Await(requests, count, kind, -1);
+        NativeMemory.Free(requests);
     }
 
-    private static long BytesOf(torch.Tensor tensor) => tensor.numel() * tensor.element_size();
+    private void RunCollective<TState>(TState state, Func<MpiLibrary, TState, IntPtr, int> start, CallKind kind)
+    {
+        IntPtr* request = (IntPtr*)NativeMemory.AllocZeroed((nuint)sizeof(IntPtr));
+        runtime.Call((State: state, Start: start, Request: (IntPtr)request, Kind: kind), static (mpi, s) =>
+        {
+            MpiRuntime.Check(mpi, s.Start(mpi, s.State, s.Request), s.Kind.ToString());
+            return 0;
+        });
+        Await(request, 1, kind, -2);
+        NativeMemory.Free(request);
+    }
 
     private static int Pieces(long bytes) => checked((int)((bytes + PieceBytes - 1) / PieceBytes));
-
-    private IntPtr Release()
-    {
-        disposed = true;
-        return communicator;
-    }
 
     private void ReceivePayload(torch.Tensor result, int source, long bytes)
     {
@@ -251,15 +325,6 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
             }
 
             throw;
-        }
-    }
-
-    private void CheckPeer(int peer, string parameter)
-    {
-        ObjectDisposedException.ThrowIf(disposed, this);
-        if (peer < 0 || peer >= Size)
-        {
-            throw new ArgumentOutOfRangeException(parameter, peer, $"Ranks of this group are 0 to {Size - 1}.");
         }
     }
 
@@ -304,7 +369,7 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
             }
 
             TimeSpan waited = Stopwatch.GetElapsedTime(start);
-            if (failure.Cause is not null)
+            if (Failure.Cause is not null)
             {
                 ThrowIfFailed($"{kind}, after waiting {Seconds(waited)} s");
             }
@@ -340,46 +405,13 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
     {
         if (peer >= 0)
         {
-            return [worldRanks[peer]];
+            return [WorldRanks[peer]];
         }
 
         ulong[] words = new Span<ulong>(done, (count / 64) + 1).ToArray();
         return peer == -2
-            ? [.. worldRanks.Where((_, r) => r != Rank)]
-            : [.. Enumerable.Range(0, count).Where(i => (words[i / 64] & (1UL << (i % 64))) == 0).Select(i => worldRanks[i % Size]).Distinct().Order()];
-    }
-
-    /// <summary>Ends the wait if whoever is awaited has died or left, or the time is over.</summary>
-    private void LookAfter(int[] missing, CallKind kind, TimeSpan waited)
-    {
-        string what;
-        if (missing.Where(world.HasDied).ToArray() is { Length: > 0 } dead)
-        {
-            what = $"{Names(dead)}, whose process has ended without a word: it was killed or has crashed.";
-            missing = dead;
-        }
-        else if (missing.Where(runtime.HasLeft).ToArray() is { Length: > 0 } left)
-        {
-            what = $"{Names(left)}, which has left the world: its program has ended this part of its work.";
-            missing = left;
-        }
-        else if (waited > Timeout)
-        {
-            what = $"{Names(missing)}, which did not come within the timeout of {Timeout.TotalSeconds.ToString("0.###", CultureInfo.InvariantCulture)} s.";
-        }
-        else
-        {
-            return;
-        }
-
-        var raised = new CommunicationException($"Rank {worldRanks[Rank]} waited {Seconds(waited)} s in {kind} for {what}") { Awaited = missing };
-        failure.Raise(raised);
-        if (failure.Cause == raised)
-        {
-            throw raised;
-        }
-
-        ThrowIfFailed($"{kind}, after waiting {Seconds(waited)} s");
+            ? [.. WorldRanks.Where((_, r) => r != Rank)]
+            : [.. Enumerable.Range(0, count).Where(i => (words[i / 64] & (1UL << (i % 64))) == 0).Select(i => WorldRanks[i % Size]).Distinct().Order()];
     }
 
     private bool TryCancel(IntPtr* requests, int count) => runtime.Call((Requests: (IntPtr)requests, Count: count), static (mpi, s) =>
@@ -408,21 +440,4 @@ internal sealed unsafe partial class MpiCommunicator : ICommunicator
 
         return all;
     });
-
-    private void ThrowIfFailed(string call)
-    {
-        switch (failure.Cause)
-        {
-            case null:
-                return;
-            case RemoteRankException remote:
-                throw new CommunicationException($"Rank {worldRanks[Rank]} was ended in {call} by rank {remote.Rank}: {remote.Message}", remote);
-            case { } cause:
-                throw new CommunicationException($"Rank {worldRanks[Rank]} was ended in {call}: {cause.Message}", cause);
-        }
-    }
-
-    private static string Names(int[] ranks) => string.Join(", ", ranks.Select(r => $"rank {r}"));
-
-    private static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture);
 }

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Diagnostics;
+using System.Linq;
 using System.Runtime.InteropServices;
 using System.Threading;
 using TorchSharp;
@@ -13,7 +14,7 @@ namespace Dho2.Communication.Mpi;
 /// <c>MPI_THREAD_SERIALIZED</c> on), else on the one thread that started it. That thread also moves messages on while the
 /// rank computes, and listens to what other processes say about failures.
 /// </summary>
-internal sealed unsafe class MpiRuntime : IDisposable
+internal sealed unsafe class MpiRuntime : HostRuntime
 {
     private const int ControlTag = 7;
     private static readonly TimeSpan IdleTick = TimeSpan.FromMilliseconds(2);
@@ -22,7 +23,6 @@ internal sealed unsafe class MpiRuntime : IDisposable
     private readonly Thread service;
     private readonly BlockingCollection<Action> work = new();
     private readonly List<PendingSend> sends = [];
-    private readonly ConcurrentDictionary<int, MpiFailure> failures = new();
     private readonly bool[] gone;
     private readonly long[] leftAt;
     private bool serviceOnly = true;
@@ -45,19 +45,15 @@ internal sealed unsafe class MpiRuntime : IDisposable
     public MpiLibrary Mpi { get; }
 
     /// <summary>This process's rank.</summary>
-    public int Rank { get; }
+    public override int Rank { get; }
 
     /// <summary>The number of processes.</summary>
-    public int Size { get; }
+    public override int Size { get; }
 
     /// <summary>The thread level that MPI gave, from 0 (single) to 3 (multiple).</summary>
     public int ThreadLevel { get; private set; }
 
-    /// <summary>The last failure, unless all ranks have begun something new since; null if there was none.</summary>
-    public MpiFailure? Broken { get; set; }
-
-    /// <summary>The rank whose failure was reported to the user; -1 before.</summary>
-    public int ReportedBy { get; private set; } = -1;
+    public override string Name => Mpi.Version();
 
     private IntPtr Control { get; }
 
@@ -110,11 +106,22 @@ internal sealed unsafe class MpiRuntime : IDisposable
         }
     }
 
-    /// <summary>The failure that opened groups of this number share.</summary>
-    public MpiFailure FailureOf(int group) => failures.GetOrAdd(group, id => new MpiFailure(this, id));
+    public override HostCommunicator CreateLobby(ProcessWorld world, TimeSpan timeout) => new MpiCommunicator(
+        world,
+        this,
+        FailureOf(0),
+        Call(Rank, static (mpi, rank) =>
+        {
+            IntPtr result = IntPtr.Zero;
+            Check(mpi, mpi.CommSplit(mpi.World, 0, rank, &result), "MPI_Comm_split");
+            return result;
+        }),
+        [.. Enumerable.Range(0, Size)],
+        Rank,
+        timeout);
 
     /// <summary>Tells all other processes something. Does not wait, and does not fail where a process has died.</summary>
-    public void Announce(ControlKind kind, int group, string text)
+    public override void Announce(ControlKind kind, int group, string text)
     {
         if (ended)
         {
@@ -145,17 +152,17 @@ internal sealed unsafe class MpiRuntime : IDisposable
     }
 
     /// <summary>Whether a process has said that it ends after a failure.</summary>
-    public bool HasGone(int rank) => Volatile.Read(ref gone[rank]);
+    public override bool HasGone(int rank) => Volatile.Read(ref gone[rank]);
 
     /// <summary>Whether a process has left the world, some time ago.</summary>
-    public bool HasLeft(int rank)
+    public override bool HasLeft(int rank)
     {
         long since = Volatile.Read(ref leftAt[rank]);
         return since != 0 && Stopwatch.GetElapsedTime(since) > TimeSpan.FromSeconds(1);
     }
 
     /// <summary>Waits, for a while, until what was announced is on its way.</summary>
-    public void Flush(TimeSpan limit)
+    public override void Flush(TimeSpan limit)
     {
         long start = Stopwatch.GetTimestamp();
         while (!ended && Stopwatch.GetElapsedTime(start) < limit && Call(this, static (mpi, runtime) =>
@@ -169,7 +176,7 @@ internal sealed unsafe class MpiRuntime : IDisposable
     }
 
     /// <summary>Ends MPI, after all processes have come to an end together.</summary>
-    public void EndTogether()
+    public override void EndTogether()
     {
         Flush(TimeSpan.FromSeconds(5));
         OnService(() =>
@@ -192,14 +199,14 @@ internal sealed unsafe class MpiRuntime : IDisposable
     }
 
     /// <summary>Ends all processes of the job, this one included, at once.</summary>
-    public void Abort(int status)
+    public override void Abort(int status)
     {
         Mpi.Abort(Mpi.World, status);
         Libc.ExitNow(status);
     }
 
     /// <summary>Stops to listen. MPI is not ended: that would wait for the other processes.</summary>
-    public void Dispose()
+    public override void Dispose()
     {
         ended = true;
         work.CompleteAdding();

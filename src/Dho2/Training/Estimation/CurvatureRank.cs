@@ -34,7 +34,7 @@ internal sealed class CurvatureRank : IDisposable
         PipelineHessian hessian = EstimateRun.CreateHessian(setup, grid.Pipeline);
         buffers = hessian.BufferCount;
         ICommunicator? group = setup.Curvature!.Scope == CurvatureScope.Stage ? null : grid.Pipeline;
-        run = new EstimateRun(setup, grid.Pipeline, hessian, new ShardedSpace(hessian.Segments, group, setup.DType));
+        run = new EstimateRun(setup, grid.Pipeline, hessian, new ShardedSpace(hessian.Segments, group, setup.DType, grid.Pipeline.Device));
     }
 
     /// <summary>Serves the workers until a call of the trainer is over.</summary>

@@ -57,7 +57,7 @@ internal sealed class EstimateRun : IDisposable
     /// <summary>The operator of one stage.</summary>
     public static PipelineHessian CreateHessian(TrainingSetup setup, ICommunicator pipeline)
     {
-        var context = new Pipelines.StageContext(setup.Options.Seed) { DType = setup.DType };
+        var context = new Pipelines.StageContext(setup.Options.Seed) { DType = setup.DType, Device = pipeline.Device };
         Pipelines.IPipelineStage twin = setup.Definition.Stages[pipeline.Rank](context);
         return new PipelineHessian(twin, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss, setup.Products, setup.Definition.Ties)
         {

@@ -1,28 +1,104 @@
 using System;
+using System.Globalization;
 using System.Linq;
 using System.Runtime.InteropServices;
+using System.Threading;
 using Dho2.Numerics;
 using TorchSharp;
 
-namespace Dho2.Communication.Mpi;
+namespace Dho2.Communication;
 
-/// <content>
-/// Collectives. Each begins with a meeting: every rank tells every other, in one small message, which call it makes. Who
-/// has not come is thus known, different calls are refused, and a few numbers are added up on the way.
-/// </content>
-internal sealed unsafe partial class MpiCommunicator
+/// <summary>
+/// One rank of a group whose ranks are processes. Collectives begin with a meeting: every rank tells every other, in one
+/// small message, which call it makes. Who has not come is thus known, different calls are refused, and a few numbers are
+/// added up on the way. Works on host memory; a tensor elsewhere is copied there and back.
+/// </summary>
+internal abstract unsafe class HostCommunicator : ICommunicator
 {
     private const int PacketHead = 32;
     private const int MaxNumbers = 60;
-    private const int PacketSize = PacketHead + (MaxNumbers * sizeof(double));
+
+    /// <summary>The most bytes of a rank's message at a meeting.</summary>
+    protected const int PacketSize = PacketHead + (MaxNumbers * sizeof(double));
 
     private readonly byte* meetingBuffers;
-    private readonly IntPtr* meetingRequests;
     private torch.Tensor? scratch;
+
+    protected HostCommunicator(ProcessWorld world, HostRuntime runtime, GroupFailure failure, int[] worldRanks, int rank, TimeSpan timeout)
+    {
+        World = world;
+        Host = runtime;
+        Failure = failure;
+        WorldRanks = worldRanks;
+        Rank = rank;
+        Size = worldRanks.Length;
+        Timeout = timeout;
+        meetingBuffers = (byte*)NativeMemory.AllocZeroed((nuint)(PacketSize * Size));
+    }
+
+    public int Rank { get; }
+
+    public int Size { get; }
+
+    public TimeSpan Timeout { get; }
+
+    public RankActivity Activity => World.Activity;
+
+    public CancellationToken Aborted => Failure.Raised;
+
+    public long BytesSent { get; protected set; }
+
+    /// <summary>The ranks of this group, in the world.</summary>
+    protected int[] WorldRanks { get; }
+
+    /// <summary>The world.</summary>
+    protected ProcessWorld World { get; }
+
+    /// <summary>The connections.</summary>
+    protected HostRuntime Host { get; }
+
+    /// <summary>The failure that ends every wait of this group.</summary>
+    protected GroupFailure Failure { get; }
+
+    /// <summary>Whether the group was disposed.</summary>
+    protected bool IsDisposed { get; private set; }
+
+    public abstract void Send(torch.Tensor tensor, int destination);
+
+    public abstract torch.Tensor Receive(int source);
+
+    public ICommunicator Split(int color, int key) => Split(color, key, Failure, Timeout);
+
+    /// <summary>The same ranks again, with a failure and a timeout of their own.</summary>
+    public HostCommunicator Reopen(int group, TimeSpan timeout) => Split(0, Rank, Host.FailureOf(group), timeout);
+
+    public void Abort(Exception cause)
+    {
+        ArgumentNullException.ThrowIfNull(cause);
+        Failure.Raise(cause);
+    }
+
+    public void Dispose()
+    {
+        if (IsDisposed)
+        {
+            return;
+        }
+
+        IsDisposed = true;
+        scratch?.Dispose();
+
+        // After a failure a transport may still have something to do with the memory.
+        if (Failure.Cause is null && !World.HasEnded)
+        {
+            Release();
+            NativeMemory.Free(meetingBuffers);
+        }
+    }
 
     public void AllReduce(Span<double> values, Reduction reduction = Reduction.Sum)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
         var signature = new CallSignature(CallKind.AllReduceNumbers, values.Length, torch.ScalarType.Float64, (int)reduction);
         if (values.Length <= MaxNumbers)
         {
@@ -46,11 +122,7 @@ internal sealed unsafe partial class MpiCommunicator
     {
         Collect(CallKind.AllReduce, tensor, (int)reduction, flat =>
         {
-            if (!deterministic && NativeType(flat.dtype) is { } type)
-            {
-                NativeAllReduce(flat, type, reduction);
-            }
-            else
+            if (World.DeterministicReductions || !TryNativeAllReduce(flat, reduction))
             {
                 OrderedAllReduce(flat, reduction);
             }
@@ -63,13 +135,7 @@ internal sealed unsafe partial class MpiCommunicator
         CheckPeer(root, nameof(root));
         Collect(CallKind.Broadcast, tensor, root, flat =>
         {
-            byte* address = HostRows.Address(flat);
-            long bytes = BytesOf(flat);
-            for (long offset = 0; offset < bytes; offset += PieceBytes)
-            {
-                RunCollective((Address: (IntPtr)(address + offset), Count: (int)Math.Min(PieceBytes, bytes - offset), Root: root, Communicator: communicator), static (mpi, s, request) =>
-                    mpi.Ibcast((void*)s.Address, s.Count, mpi.Byte, s.Root, s.Communicator, (IntPtr*)request), CallKind.Broadcast);
-            }
+            BroadcastBytes((IntPtr)HostRows.Address(flat), BytesOf(flat), root);
         });
         BytesSent += Rank == root ? (Size - 1) * BytesOf(tensor) : 0;
     }
@@ -108,12 +174,122 @@ internal sealed unsafe partial class MpiCommunicator
 
     public void Barrier()
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
         Meet(new(CallKind.Barrier, 0, default, 0), []);
     }
 
     /// <summary>Waits until all ranks have come here to leave.</summary>
     public void MeetToLeave() => Meet(new(CallKind.Finish, 0, default, 0), []);
+
+    /// <summary>Sends this rank's packet to all others and receives theirs, each at its rank's place.</summary>
+    /// <param name="buffers">One packet of <see cref="PacketSize"/> bytes for each rank.</param>
+    /// <param name="bytes">The bytes in use of this rank's own.</param>
+    /// <param name="kind">The call, for messages.</param>
+    protected abstract void ExchangePackets(IntPtr buffers, int bytes, CallKind kind);
+
+    /// <summary>Sends a run of bytes to every other rank and receives one from each.</summary>
+    protected abstract void Exchange(CallKind kind, Func<int, (IntPtr Address, long Bytes)> outgoing, Func<int, (IntPtr Address, long Bytes)> incoming);
+
+    /// <summary>Makes a group of some of this group's ranks, all of which are here.</summary>
+    /// <param name="color">What its ranks have in common.</param>
+    /// <param name="members">Its ranks in this group, in their new order.</param>
+    /// <param name="failure">The failure that ends its waits.</param>
+    /// <param name="timeout">How long its calls may wait.</param>
+    protected abstract HostCommunicator Create(int color, int[] members, GroupFailure failure, TimeSpan timeout);
+
+    /// <summary>Lets go of what the transport keeps for this group.</summary>
+    protected abstract void Release();
+
+    /// <summary>Reduces by the transport's own means, in its own order; false if it has none for the type.</summary>
+    protected virtual bool TryNativeAllReduce(torch.Tensor flat, Reduction reduction) => false;
+
+    /// <summary>Replaces bytes on every rank by the root's.</summary>
+    protected virtual void BroadcastBytes(IntPtr address, long bytes, int root) => Exchange(
+        CallKind.Broadcast, _ => (address, Rank == root ? bytes : 0), other => (address, other == root ? bytes : 0));
+
+    /// <summary>The bytes of a tensor's elements.</summary>
+    protected static long BytesOf(torch.Tensor tensor) => tensor.numel() * tensor.element_size();
+
+    /// <summary>Refuses a rank that the group does not have.</summary>
+    protected void CheckPeer(int peer, string parameter)
+    {
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
+        if (peer < 0 || peer >= Size)
+        {
+            throw new ArgumentOutOfRangeException(parameter, peer, $"Ranks of this group are 0 to {Size - 1}.");
+        }
+    }
+
+    /// <summary>Ends the wait if whoever is awaited has died or left, or the time is over.</summary>
+    /// <param name="missing">The awaited ranks of the world.</param>
+    /// <param name="kind">The call.</param>
+    /// <param name="waited">How long it has waited.</param>
+    protected void LookAfter(int[] missing, CallKind kind, TimeSpan waited)
+    {
+        string what;
+        if (missing.Where(World.HasDied).ToArray() is { Length: > 0 } dead)
+        {
+            what = $"{Names(dead)}, whose process has ended without a word: it was killed or has crashed.";
+            missing = dead;
+        }
+        else if (missing.Where(Host.HasBroken).ToArray() is { Length: > 0 } broken)
+        {
+            what = $"{Names(broken)}, whose connection has broken: its process has ended, or its machine is out of reach.";
+            missing = broken;
+        }
+        else if (missing.Where(Host.HasLeft).ToArray() is { Length: > 0 } left)
+        {
+            what = $"{Names(left)}, which has left the world: its program has ended this part of its work.";
+            missing = left;
+        }
+        else if (waited > Timeout)
+        {
+            what = $"{Names(missing)}, which did not come within the timeout of {Timeout.TotalSeconds.ToString("0.###", CultureInfo.InvariantCulture)} s.";
+        }
+        else
+        {
+            return;
+        }
+
+        var raised = new CommunicationException($"Rank {WorldRanks[Rank]} waited {Seconds(waited)} s in {kind} for {what}") { Awaited = missing };
+        Failure.Raise(raised);
+        if (Failure.Cause == raised)
+        {
+            throw raised;
+        }
+
+        ThrowIfFailed($"{kind}, after waiting {Seconds(waited)} s");
+    }
+
+    /// <summary>Throws if the group was aborted.</summary>
+    protected void ThrowIfFailed(string call)
+    {
+        switch (Failure.Cause)
+        {
+            case null:
+                return;
+            case RemoteRankException remote:
+                throw new CommunicationException($"Rank {WorldRanks[Rank]} was ended in {call} by rank {remote.Rank}: {remote.Message}", remote);
+            case { } cause:
+                throw new CommunicationException($"Rank {WorldRanks[Rank]} was ended in {call}: {cause.Message}", cause);
+        }
+    }
+
+    /// <summary>Seconds as messages give them.</summary>
+    protected static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture);
+
+    private static string Names(int[] ranks) => string.Join(", ", ranks.Select(r => $"rank {r}"));
+
+    private HostCommunicator Split(int color, int key, GroupFailure failure, TimeSpan timeout)
+    {
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
+        Meet(new(CallKind.Split, 2, torch.ScalarType.Float64, 0), [color, key]);
+        int[] members = [.. Enumerable.Range(0, Size)
+            .Where(r => (int)NumbersOf(r)[0] == color)
+            .OrderBy(r => NumbersOf(r)[1])
+            .ThenBy(r => r)];
+        return Create(color, members, failure, timeout);
+    }
 
     private static void Combine(Span<double> values, ReadOnlySpan<double> numbers, Reduction reduction)
     {
@@ -135,48 +311,15 @@ internal sealed unsafe partial class MpiCommunicator
             return;
         }
 
-        int bytes = PacketHead + (numbers.Length * sizeof(double));
-        runtime.Call((Me: Rank, Size, Buffers: (IntPtr)meetingBuffers, Requests: (IntPtr)meetingRequests, Communicator: communicator, Bytes: bytes), static (mpi, s) =>
-        {
-            IntPtr* requests = (IntPtr*)s.Requests;
-            byte* buffers = (byte*)s.Buffers;
-            requests[s.Me] = requests[s.Size + s.Me] = IntPtr.Zero;
-            for (int other = 0; other < s.Size; other++)
-            {
-                if (other != s.Me)
-                {
-                    MpiRuntime.Check(mpi, mpi.Irecv(buffers + (other * PacketSize), PacketSize, mpi.Byte, other, MeetingTag, s.Communicator, requests + other), "MPI_Irecv");
-                }
-            }
-
-            for (int i = 1; i < s.Size; i++)
-            {
-                // Each rank begins with its next neighbour, so that not all speak to the same one first.
-                int other = (s.Me + i) % s.Size;
-                MpiRuntime.Check(
-                    mpi, mpi.Isend(buffers + (s.Me * PacketSize), s.Bytes, mpi.Byte, other, MeetingTag, s.Communicator, requests + s.Size + other), "MPI_Isend");
-            }
-
-            return 0;
-        });
-        try
-        {
-            Await(meetingRequests, 2 * Size, signature.Kind, -1);
-        }
-        catch (CommunicationException)
-        {
-            _ = TryCancel(meetingRequests, Size);
-            throw;
-        }
-
+        ExchangePackets((IntPtr)meetingBuffers, PacketHead + (numbers.Length * sizeof(double)), signature.Kind);
         for (int other = 0; other < Size; other++)
         {
             CallSignature theirs = ReadSignature(meetingBuffers + (other * PacketSize));
             if (theirs != signature)
             {
                 var mismatch = new CommunicationException(
-                    $"Rank {worldRanks[Rank]} calls {signature} while rank {worldRanks[other]} calls {theirs}: all ranks of a group must make the same collective calls in the same order.");
-                failure.Raise(mismatch);
+                    $"Rank {WorldRanks[Rank]} calls {signature} while rank {WorldRanks[other]} calls {theirs}: all ranks of a group must make the same collective calls in the same order.");
+                Failure.Raise(mismatch);
                 throw mismatch;
             }
         }
@@ -198,7 +341,7 @@ internal sealed unsafe partial class MpiCommunicator
     /// <summary>Brings a tensor to a meeting and works on its elements in host memory.</summary>
     private void Collect(CallKind kind, torch.Tensor tensor, int detail, Action<torch.Tensor> work, bool copyBack = true)
     {
-        ObjectDisposedException.ThrowIf(disposed, this);
+        ObjectDisposedException.ThrowIf(IsDisposed, this);
         if (!tensor.is_contiguous())
         {
             throw new ArgumentException($"{kind} needs a contiguous tensor.", nameof(tensor));
@@ -219,42 +362,6 @@ internal sealed unsafe partial class MpiCommunicator
         {
             flat.copy_(host);
         }
-    }
-
-    private IntPtr? NativeType(torch.ScalarType type) => type switch
-    {
-        torch.ScalarType.Float32 => runtime.Mpi.Float32,
-        torch.ScalarType.Float64 => runtime.Mpi.Float64,
-        torch.ScalarType.Int32 => runtime.Mpi.Int32,
-        torch.ScalarType.Int64 => runtime.Mpi.Int64,
-        _ => null,
-    };
-
-    private void NativeAllReduce(torch.Tensor flat, IntPtr type, Reduction reduction)
-    {
-        byte* address = HostRows.Address(flat);
-        long elementSize = flat.element_size();
-        long most = PieceBytes / elementSize;
-        for (long first = 0; first < flat.numel(); first += most)
-        {
-            RunCollective(
-                (Address: (IntPtr)(address + (first * elementSize)), Count: (int)Math.Min(most, flat.numel() - first), Type: type, Sum: reduction == Reduction.Sum, Communicator: communicator),
-                static (mpi, s, request) => mpi.Iallreduce(
-                    (void*)mpi.InPlace, (void*)s.Address, s.Count, s.Type, s.Sum ? mpi.Sum : mpi.Max, s.Communicator, (IntPtr*)request),
-                CallKind.AllReduce);
-        }
-    }
-
-    private void RunCollective<TState>(TState state, Func<MpiLibrary, TState, IntPtr, int> start, CallKind kind)
-    {
-        IntPtr* request = (IntPtr*)NativeMemory.AllocZeroed((nuint)sizeof(IntPtr));
-        runtime.Call((State: state, Start: start, Request: (IntPtr)request, Kind: kind), static (mpi, s) =>
-        {
-            MpiRuntime.Check(mpi, s.Start(mpi, s.State, s.Request), s.Kind.ToString());
-            return 0;
-        });
-        Await(request, 1, kind, -2);
-        NativeMemory.Free(request);
     }
 
     /// <summary>
@@ -345,59 +452,6 @@ internal sealed unsafe partial class MpiCommunicator
         {
             Combine(values, gathered.AsSpan(other * values.Length, values.Length), reduction);
         }
-    }
-
-    /// <summary>Sends a run of bytes to every other rank and receives one from each.</summary>
-    private void Exchange(CallKind kind, Func<int, (IntPtr Address, long Bytes)> outgoing, Func<int, (IntPtr Address, long Bytes)> incoming)
-    {
-        if (Size == 1)
-        {
-            return;
-        }
-
-        int pieces = Enumerable.Range(0, Size).Max(other => Math.Max(Pieces(outgoing(other).Bytes), Pieces(incoming(other).Bytes)));
-
-        // Request i is of rank i modulo the size, which is what names those that are awaited.
-        int count = 2 * pieces * Size;
-        IntPtr* requests = (IntPtr*)NativeMemory.AllocZeroed((nuint)(Math.Max(1, count) * sizeof(IntPtr)));
-        runtime.Call((Self: this, Requests: (IntPtr)requests, Pieces: pieces, Outgoing: outgoing, Incoming: incoming), static (mpi, s) =>
-        {
-            IntPtr* requests = (IntPtr*)s.Requests;
-            MpiCommunicator self = s.Self;
-            for (int i = 1; i < self.Size; i++)
-            {
-                int from = (self.Rank + self.Size - i) % self.Size;
-                (IntPtr address, long bytes) = s.Incoming(from);
-                int piece = 0;
-                for (long offset = 0; offset < bytes; offset += PieceBytes, piece++)
-                {
-                    MpiRuntime.Check(
-                        mpi,
-                        mpi.Irecv((byte*)address + offset, (int)Math.Min(PieceBytes, bytes - offset), mpi.Byte, from, DataTag, self.communicator, requests + (piece * self.Size) + from),
-                        "MPI_Irecv");
-                }
-            }
-
-            for (int i = 1; i < self.Size; i++)
-            {
-                int to = (self.Rank + i) % self.Size;
-                (IntPtr address, long bytes) = s.Outgoing(to);
-                int piece = s.Pieces;
-                for (long offset = 0; offset < bytes; offset += PieceBytes, piece++)
-                {
-                    MpiRuntime.Check(
-                        mpi,
-                        mpi.Isend((byte*)address + offset, (int)Math.Min(PieceBytes, bytes - offset), mpi.Byte, to, DataTag, self.communicator, requests + (piece * self.Size) + to),
-                        "MPI_Isend");
-                }
-            }
-
-            return 0;
-        });
-
-        // After a failure the requests are given up with the run, and so is the memory that MPI may still write to.
-        Await(requests, count, kind, -1);
-        NativeMemory.Free(requests);
     }
 
     private void CheckShare(torch.Tensor whole, torch.Tensor share)

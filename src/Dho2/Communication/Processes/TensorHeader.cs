@@ -1,7 +1,7 @@
 using System;
 using TorchSharp;
 
-namespace Dho2.Communication.Mpi;
+namespace Dho2.Communication;
 
 /// <summary>What goes before a tensor's elements: its type and sizes, so that the receiver need not know them.</summary>
 internal static unsafe class TensorHeader

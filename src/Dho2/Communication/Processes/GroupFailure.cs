@@ -1,7 +1,7 @@
 using System;
 using System.Threading;
 
-namespace Dho2.Communication.Mpi;
+namespace Dho2.Communication;
 
 /// <summary>
 /// The first failure among all groups that were opened or split from one another, in whichever process: it ends the waiting
@@ -9,7 +9,7 @@ namespace Dho2.Communication.Mpi;
 /// </summary>
 /// <param name="runtime">Tells the other processes.</param>
 /// <param name="id">Names the opened group and all that was split from it; the same in all processes.</param>
-internal sealed class MpiFailure(MpiRuntime runtime, int id)
+internal sealed class GroupFailure(HostRuntime runtime, int id)
 {
     private readonly CancellationTokenSource raised = new();
     private Exception? cause;

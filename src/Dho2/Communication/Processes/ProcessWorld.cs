@@ -7,48 +7,82 @@ using System.Linq;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Threading;
+using Dho2.Communication.Mpi;
+using Dho2.Communication.Nccl;
+using Dho2.Communication.Tcp;
+using TorchSharp;
 
-namespace Dho2.Communication.Mpi;
+namespace Dho2.Communication;
 
-/// <summary>A world whose ranks are processes that an MPI launcher has started, on one machine or several.</summary>
-internal sealed class MpiWorld : World
+/// <summary>A world whose ranks are processes that a launcher has started, on one machine or several.</summary>
+internal sealed class ProcessWorld : World
 {
     /// <summary>How long ranks that end after a failure wait for one another, so that the one message gets out.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
-    private static MpiWorld? joined;
+    private static ProcessWorld? joined;
 
     private readonly Launcher launcher;
-    private readonly MpiRuntime runtime;
-    private readonly MpiCommunicator lobby;
+    private readonly HostRuntime runtime;
+    private readonly HostCommunicator lobby;
     private readonly ProgressFolder progress;
     private readonly ProgressFile file;
     private readonly LocalProcess[] peers;
     private readonly PosixSignalRegistration terminated;
     private readonly object reporting = new();
+    private readonly TimeSpan joinTimeout;
+    private readonly torch.Device device;
+    private NcclLibrary? nccl;
     private int opened;
     private bool reported;
 
-    private MpiWorld(Launcher launcher, WorldOptions options)
+    private ProcessWorld(Launcher launcher, WorldOptions options)
         : base(options.Timeout!.Value)
     {
         this.launcher = launcher;
         DeterministicReductions = options.DeterministicReductions!.Value;
-        MpiLibrary library = MpiLibrary.Load(launcher.IsOpenMpi, launcher.Name);
+        MpiLibrary? library = launcher.Kind == LauncherKind.Mpi ? MpiLibrary.Load(launcher.IsOpenMpi, launcher.Name) : null;
         progress = ProgressFolder.Open(options.ProgressFolder, launcher.Job);
         file = progress.CreateFile(launcher.Rank, launcher.Size);
         Activity = new RankActivity(file);
         terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, EndOnRequest);
-        Activity.Enter("MPI_Init");
-        using (Guard(Timeout, "MPI_Init", DescribeMissing))
+        joinTimeout = options.JoinTimeout!.Value;
+        device = DevicePlacement.For(Math.Max(0, launcher.LocalRank), options);
+        Activity.Enter("joining the world");
+        if (library is not null)
         {
-            runtime = MpiRuntime.Start(library);
-            lobby = new MpiCommunicator(
-                this, runtime, runtime.FailureOf(0), CopyOfWorld(), [.. Enumerable.Range(0, runtime.Size)], runtime.Rank, Timeout);
+            using (Guard(joinTimeout, "MPI_Init", DescribeMissing))
+            {
+                runtime = MpiRuntime.Start(library);
+                lobby = runtime.CreateLobby(this, joinTimeout);
+            }
+        }
+        else
+        {
+            try
+            {
+                runtime = TcpRuntime.Start(launcher, joinTimeout);
+            }
+            catch (CommunicationException failure)
+            {
+                // Rank 0 knows what the others only hear of: it speaks, unless it never came.
+                if (failure.InnerException is RemoteRankException)
+                {
+                    Thread.Sleep(Grace);
+                }
+
+                Tell(() => Prefix(failure.Message) + failure.Message, mayBeSilent: true, null, null);
+                Close(well: false);
+                Libc.ExitNow(1);
+                throw;
+            }
+
+            lobby = runtime.CreateLobby(this, joinTimeout);
         }
 
         peers = [.. Enumerable.Repeat(new LocalProcess(0, 0, string.Empty), runtime.Size)];
         ExchangeProcesses();
+        Activity.Enter("start");
         AppDomain.CurrentDomain.UnhandledException += EndUnhandled;
         AppDomain.CurrentDomain.ProcessExit += EndProcess;
     }
@@ -59,7 +93,8 @@ internal sealed class MpiWorld : World
 
     public override string? PreviousFailure => progress.PreviousFailure;
 
-    public override string Transport => $"{runtime.Mpi.Version()}, {runtime.Size} processes";
+    public override string Transport =>
+        $"{(device.type == DeviceType.CPU ? "" : "NCCL and ")}{runtime.Name}, {runtime.Size} processes";
 
     /// <summary>What this process's rank is at.</summary>
     public RankActivity Activity { get; }
@@ -67,18 +102,18 @@ internal sealed class MpiWorld : World
     /// <summary>Whether tensors are added up in the order of ranks.</summary>
     public bool DeterministicReductions { get; }
 
-    /// <summary>Whether MPI was ended.</summary>
+    /// <summary>Whether the connections were ended.</summary>
     public bool HasEnded { get; private set; }
 
     /// <summary>Joins the launcher's world.</summary>
-    public static MpiWorld Join(Launcher launcher, WorldOptions options)
+    public static ProcessWorld Join(Launcher launcher, WorldOptions options)
     {
         if (joined is not null)
         {
-            throw new CommunicationException("This process has joined its MPI world before: MPI can be started once in a process.");
+            throw new CommunicationException("This process has joined its world before: a launcher's world can be joined once in a process.");
         }
 
-        joined = new MpiWorld(launcher, options);
+        joined = new ProcessWorld(launcher, options);
         return joined;
     }
 
@@ -91,20 +126,21 @@ internal sealed class MpiWorld : World
         if (size != runtime.Size)
         {
             throw new ArgumentException(
-                $"The run needs {size} ranks (stages times replicas), {launcher.Name} has started {runtime.Size}: start {size} processes, or let the run have another number of replicas.", nameof(size));
+                $"The run needs {size} ranks (stages times replicas), {launcher.Name} has started {runtime.Size}: start {size} processes, or let the run have another number of replicas.");
         }
 
         Activity.Enter("opening the group");
-        MpiCommunicator communicator = lobby.Reopen(++opened, timeout);
+        HostCommunicator communicator = lobby.Reopen(++opened, timeout);
 
         // All ranks have come here: whatever ended an earlier run, they are over it.
         runtime.Broken = null;
-        return [communicator];
+        return device.type == DeviceType.CPU ? [communicator]
+            : [new NcclCommunicator(communicator, nccl ??= NcclLibrary.Load(), device, DeterministicReductions)];
     }
 
     public override int Report(Exception failure)
     {
-        MpiFailure? broken = runtime.Broken;
+        GroupFailure? broken = runtime.Broken;
         if (broken is null)
         {
             broken = runtime.FailureOf(opened);
@@ -116,9 +152,9 @@ internal sealed class MpiWorld : World
     }
 
     /// <summary>Whether the process of a rank has died; of ranks on this machine only.</summary>
-    public bool HasDied(int rank) => peers[rank].Started > 0 && !peers[rank].IsAlive && !runtime.HasGone(rank);
+    public bool HasDied(int rank) => peers is not null && peers[rank].Started > 0 && !peers[rank].IsAlive && !runtime.HasGone(rank);
 
-    /// <summary>Bounds a call of MPI that cannot be bounded otherwise.</summary>
+    /// <summary>Bounds a native call that cannot be bounded otherwise.</summary>
     public Watchdog Guard(TimeSpan limit, string call) => Guard(limit, call, () => string.Empty);
 
     internal override int RanksOnThisMachine(int size) => launcher.LocalSize > 0 ? launcher.LocalSize : peers.Count(p => p.IsHere);
@@ -141,7 +177,7 @@ internal sealed class MpiWorld : World
         Activity.Enter("leaving");
         runtime.Announce(ControlKind.Leaving, 0, string.Empty);
         lobby.MeetToLeave();
-        using (Guard(Timeout, "MPI_Finalize"))
+        using (Guard(Timeout, "the end of the connections"))
         {
             runtime.EndTogether();
         }
@@ -158,21 +194,6 @@ internal sealed class MpiWorld : World
         Activity.End(well);
         file.Dispose();
         progress.Leave(launcher.Rank, well);
-    }
-
-    private IntPtr CopyOfWorld() => runtime.Call(runtime.Rank, static (mpi, rank) =>
-    {
-        IntPtr result = IntPtr.Zero;
-        MpiRuntime.Check(mpi, Split(mpi, rank, ref result), "MPI_Comm_split");
-        return result;
-    });
-
-    private static unsafe int Split(MpiLibrary mpi, int rank, ref IntPtr result)
-    {
-        fixed (IntPtr* made = &result)
-        {
-            return mpi.CommSplit(mpi.World, 0, rank, made);
-        }
     }
 
     private Watchdog Guard(TimeSpan limit, string call, Func<string> more) => new(limit, () =>
@@ -323,7 +344,7 @@ internal sealed class MpiWorld : World
     }
 
     /// <summary>Writes the one message, unless another rank does.</summary>
-    private void Tell(Func<string> describe, bool mayBeSilent, int? origin, MpiFailure? failure)
+    private void Tell(Func<string> describe, bool mayBeSilent, int? origin, GroupFailure? failure)
     {
         lock (reporting)
         {

@@ -2,7 +2,7 @@ using System;
 using System.Buffers.Binary;
 using System.Text;
 
-namespace Dho2.Communication.Mpi;
+namespace Dho2.Communication;
 
 /// <summary>What processes tell each other beside their work.</summary>
 internal enum ControlKind
