@@ -3,7 +3,7 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Reflection;
-using Dho2.Communication.Mpi;
+using Dho2.Communication;
 using Dho2.Tests.Communication;
 using TorchSharp;
 using Xunit.Sdk;
@@ -16,7 +16,7 @@ internal static class ContractRun
     private static readonly Type[] Classes = [typeof(CollectiveTests), typeof(PointToPointTests), typeof(LeakTests), typeof(FailureTests)];
 
     /// <summary>The world.</summary>
-    public static MpiWorld World { get; private set; } = null!;
+    public static ProcessWorld World { get; private set; } = null!;
 
     /// <summary>Where the ranks' results meet.</summary>
     public static string Folder { get; private set; } = null!;
@@ -26,7 +26,7 @@ internal static class ContractRun
         torch.set_num_threads(1);
         Folder = folder;
         using World joined = Dho2.World.Join();
-        World = (MpiWorld)joined;
+        World = (ProcessWorld)joined;
         int rank = World.Open(World.Size!.Value)[0].Rank;
         using (var results = new StreamWriter(Path.Combine(folder, $"results-{rank}")))
         {

@@ -3,7 +3,6 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using Dho2.Communication;
-using Dho2.Communication.Mpi;
 using Dho2.MultiProcess.Driver;
 using TorchSharp;
 
@@ -33,7 +32,7 @@ internal static class Ranks
     /// <summary>Runs the body on the first ranks of the world; the others look on. Returns what each threw, or null, the same on all ranks.</summary>
     public static Exception?[] RunAll(int size, Action<ICommunicator> body, TimeSpan? timeout = null)
     {
-        MpiWorld world = ContractRun.World;
+        ProcessWorld world = ContractRun.World;
         if (size > world.Size)
         {
             throw new WorldTooSmallException();

@@ -6,7 +6,6 @@ using System.IO;
 using System.Linq;
 using System.Threading;
 using Dho2.Communication;
-using Dho2.Communication.Mpi;
 using Dho2.Data;
 using Dho2.Planning;
 using Dho2.Tests.Training;
@@ -109,12 +108,12 @@ internal static class TrainingRun
 
         public void Watch(World world)
         {
-            if (kind == "none" || world is not MpiWorld mpi || Launcher.Detect().Rank != rank)
+            if (kind == "none" || world is not ProcessWorld processes || Launcher.Detect().Rank != rank)
             {
                 return;
             }
 
-            activity = mpi.Activity;
+            activity = processes.Activity;
             if (kind == "kill")
             {
                 new Thread(() =>

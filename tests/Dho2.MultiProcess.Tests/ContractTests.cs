@@ -22,10 +22,11 @@ public class ContractTests
             legs.Add(Mpi.All[^1].Name, 2, "funneled");
         }
 
+        legs.Add(Job.Tcp, 4, "deterministic");
         return legs;
     }
 
-    [MpiTheory]
+    [Theory]
     [MemberData(nameof(Legs))]
     public void EveryTestOfCommunicatorsHoldsWithProcesses(string mpi, int ranks, string mode)
     {
@@ -37,7 +38,7 @@ public class ContractTests
         }
 
         // The tests abort their groups on purpose: how the launcher takes the end of the processes is not looked at.
-        JobResult result = job.Run(Mpi.Named(mpi), ranks, Job.Driver, "contract", job.Folder);
+        JobResult result = job.Run(mpi, ranks, Job.Driver, "contract", job.Folder);
         for (int rank = 0; rank < ranks; rank++)
         {
             string file = Path.Combine(job.Folder, $"results-{rank}");

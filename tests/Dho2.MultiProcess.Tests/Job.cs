@@ -48,13 +48,24 @@ internal sealed class Job : IDisposable
     /// <summary>More options for the launcher.</summary>
     public List<string> LauncherOptions { get; } = [];
 
-    public static string Driver { get; } = Built("tests/Dho2.MultiProcess.Driver", "Dho2.MultiProcess.Driver.dll");
+    /// <summary>The name by which <see cref="Run(string, int, string, string[])"/> starts ranks as torchrun does, without an MPI.</summary>
+    public const string Tcp = "TCP";
+
+    /// <summary>The port of rank 0, where there is no MPI; 0 for a free one.</summary>
+    public int Port { get; init; }
+
+    public static string Driver { get; } = System.Environment.GetEnvironmentVariable("DHO2_DRIVER") is { Length: > 0 } other
+        ? other : Built("tests/Dho2.MultiProcess.Driver", "Dho2.MultiProcess.Driver.dll");
 
     public static string Mnist { get; } = Built("samples/Mnist", "Mnist.dll");
 
     /// <summary>Starts a program on some ranks.</summary>
     public JobResult Run(Mpi mpi, int ranks, string program, params string[] arguments) =>
         Start(mpi.Launcher, [.. mpi.Options, .. LauncherOptions, "-n", $"{ranks}", Dotnet, program, .. arguments]);
+
+    /// <summary>Starts a program on some ranks, by an MPI of the machine or with torchrun's variables.</summary>
+    public JobResult Run(string launcher, int ranks, string program, params string[] arguments) =>
+        launcher == Tcp ? RunLikeTorchrun(ranks, program, arguments) : Run(Mpi.Named(launcher), ranks, program, arguments);
 
     /// <summary>Starts a program alone.</summary>
     public JobResult Run(string program, params string[] arguments) => Start(Dotnet, [program, .. arguments]);
@@ -88,6 +99,31 @@ internal sealed class Job : IDisposable
 
     private static string Built(string project, string file) =>
         BuildMetadata.RepositoryPath($"{project}/bin/{BuildMetadata.Get("Configuration")}/net10.0/{file}");
+
+    // As torchrun does: where one process fails, the others are told to end a moment later.
+    private JobResult RunLikeTorchrun(int ranks, string program, string[] arguments)
+    {
+        int port = Port;
+        if (port == 0)
+        {
+            using var free = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Loopback, 0);
+            free.Start();
+            port = ((System.Net.IPEndPoint)free.LocalEndpoint).Port;
+        }
+
+        const string Script = """
+            n=$1; shift; status=0; pids=""
+            for r in $(seq 0 $((n-1))); do RANK=$r LOCAL_RANK=$r WORLD_SIZE=$n LOCAL_WORLD_SIZE=$n "$@" & pids="$pids $!"; done
+            for i in $(seq $n); do wait -n || { status=$?; break; }; done
+            if [ $status -ne 0 ]; then sleep 2; kill $pids 2> /dev/null; fi
+            wait
+            exit $status
+            """;
+        Environment["MASTER_ADDR"] = "127.0.0.1";
+        Environment["MASTER_PORT"] = $"{port}";
+        Environment["TORCHELASTIC_RUN_ID"] = mark;
+        return Start("bash", ["-c", Script, "launcher", $"{ranks}", Dotnet, program, .. arguments]);
+    }
 
     private JobResult Start(string command, IEnumerable<string> arguments)
     {

@@ -18,10 +18,11 @@ public class TrainingTests
             runs.Add(mpi.Name, "curvature", false);
         }
 
+        runs.Add(Job.Tcp, "curvature", true);
         return runs;
     }
 
-    [MpiTheory]
+    [Theory]
     [MemberData(nameof(Runs))]
     public void TwoStagesTimesTwoReplicasGiveTheLossesOfOneProcess(string mpi, string kind, bool deterministic)
     {
@@ -31,7 +32,7 @@ public class TrainingTests
         JobResult reference = job.Run(Job.Driver, [.. arguments, "--replicas", "2", "--losses", alone]);
         Assert.True(reference.ExitCode == 0, reference.ToString());
         job.Environment["DHO2_DETERMINISTIC"] = deterministic ? "1" : "0";
-        JobResult result = job.Run(Mpi.Named(mpi), 4, Job.Driver, [.. arguments, "--losses", together]);
+        JobResult result = job.Run(mpi, 4, Job.Driver, [.. arguments, "--losses", together]);
         Assert.True(result.ExitCode == 0, result.ToString());
         Assert.Single(result.Output.Split('\n'), line => line.Contains("trained over", StringComparison.Ordinal));
 

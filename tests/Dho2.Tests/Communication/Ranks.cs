@@ -10,6 +10,9 @@ namespace Dho2.Tests.Communication;
 /// <summary>Runs one body per rank, each on a thread of its own.</summary>
 internal static class Ranks
 {
+    /// <summary>What is put round each rank's communicator.</summary>
+    public static Func<ICommunicator, ICommunicator> Wrap { get; set; } = communicator => communicator;
+
     /// <summary>A timeout that is soon over, but not before ranks that do come have come.</summary>
     public static TimeSpan ShortTimeout { get; } = TimeSpan.FromMilliseconds(150);
 
@@ -35,7 +38,7 @@ internal static class Ranks
     public static Exception?[] RunAll(int size, Action<ICommunicator> body, TimeSpan? timeout = null)
     {
         using var world = World.Join(timeout);
-        IReadOnlyList<ICommunicator> communicators = world.Open(size);
+        IReadOnlyList<ICommunicator> communicators = [.. world.Open(size).Select(Wrap)];
         var failures = new Exception?[size];
         Thread[] threads =
         [
