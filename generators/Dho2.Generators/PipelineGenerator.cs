@@ -90,7 +90,7 @@ public sealed class PipelineGenerator : IIncrementalGenerator
     {
         if (input.Class.NeedsConstructor)
         {
-            Add(output, input.Hint + ".Constructor.g.cs", ConstructorPrinter.Print(input.Class));
+            Add(output, input.Hint + ".Constructor.g.cs", ConstructorPrinter.Print(input));
         }
 
         Add(output, input.Hint + ".Pipeline.g.cs", PipelinePrinter.Print(input));

@@ -30,7 +30,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
         ModelDescription description = Describe(forward, body, loss, out ForwardReading? lossBody);
         SourceMap source = Map(forward, body, loss, lossBody);
         if (status == ClassStatus.Sound
-            && (context.HasErrors || body is null || loss is null || context.Problems!.Any(p => p.Severity == ProblemSeverity.Error)))
+            && (context.HasErrors || context.Sources.HasErrors || body is null || loss is null || context.Problems!.Any(p => p.Severity == ProblemSeverity.Error)))
         {
             status = ClassStatus.Broken;
         }

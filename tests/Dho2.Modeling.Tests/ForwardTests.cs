@@ -184,9 +184,9 @@ public sealed class ForwardTests
         "x = Apply(a, x) + b.bias!;\n        return x * b.weight.sum();",
         "private static Tensor Apply(Linear layer, Tensor x) => layer.forward(x);",
         "%1 = opaque a (?, %0)",
-        "%2 = opaque b ()",
+        "%2 = read b ('bias')",
         "%3 = operator + (%1, %2)",
-        "%4 = opaque b ()",
+        "%4 = read b ('weight')",
         "%5 = Tensor.sum (%4, null)",
         "%6 = operator * (%3, %5)",
         "return %6");

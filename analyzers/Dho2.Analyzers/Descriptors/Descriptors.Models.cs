@@ -1,4 +1,5 @@
 using Dho2.Modeling;
+using Dho2.Planning;
 using Microsoft.CodeAnalysis;
 
 namespace Dho2.Analyzers;
@@ -13,4 +14,13 @@ internal static partial class Descriptors
         DiagnosticSeverity.Error,
         isEnabledByDefault: true,
         helpLinkUri: HelpLinks.Of(DiagnosticIds.StagesOfList));
+
+    public static readonly DiagnosticDescriptor TieImpossible = new(
+        DiagnosticIds.TieImpossible,
+        "Parameters cannot be tied",
+        ProblemKinds.FormatOf(ProblemKind.TieImpossible),
+        Shapes,
+        DiagnosticSeverity.Error,
+        isEnabledByDefault: true,
+        helpLinkUri: HelpLinks.Of(DiagnosticIds.TieImpossible));
 }

@@ -73,6 +73,9 @@ public static class DiagnosticIds
     /// <summary>The stages of a list of layers do not fit it.</summary>
     public const string StagesOfList = "DHO1203";
 
+    /// <summary>Parameters cannot be tied.</summary>
+    public const string TieImpossible = "DHO1204";
+
     /// <summary>There are fewer micro-batches than stages.</summary>
     public const string FewerMicroBatchesThanStages = "DHO1301";
 

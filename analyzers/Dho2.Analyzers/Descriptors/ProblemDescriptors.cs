@@ -17,7 +17,7 @@ internal static class ProblemDescriptors
         NoLayers,
         LayerWithoutStage, StageGap, StageOutOfRange, LaterStageFeedsEarlier, StatementNotSliced, StatementOverSeveralStages,
         ValueCannotCross, InstanceMember, PartitionDependentRandomness, NestedDropout,
-        ShapeMismatch, ArgumentRefused, StagesOfList,
+        ShapeMismatch, ArgumentRefused, StagesOfList, TieImpossible,
         FewerMicroBatchesThanStages, FewerSamplesThanMicroBatches, RelaxationHigh,
         CurvatureOfInterleavedStages, BatchStatisticsPerMicroBatch, StagesUnbalanced, NoSecondDerivative, OrderSmall, DecayOutsideLoss,
         StageDoesNotFit, StageNearlyFull, PlanSummary, CurvatureBlockDiagonal, RankAboveParameters, DescriptionInconsistent,
@@ -67,6 +67,7 @@ internal static class ProblemDescriptors
         ProblemKind.InputWithoutShape => InputWithoutShape,
         ProblemKind.ShapeMismatch => ShapeMismatch,
         ProblemKind.ArgumentRefused => ArgumentRefused,
+        ProblemKind.TieImpossible => TieImpossible,
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "A problem of planning without a diagnostic."),
     };
 }

@@ -1,4 +1,7 @@
+using System.Collections.Generic;
+using System.Linq;
 using Dho2.Modeling;
+using Dho2.Planning;
 using Microsoft.CodeAnalysis.CSharp;
 
 namespace Dho2.Generators;
@@ -6,8 +9,9 @@ namespace Dho2.Generators;
 /// <summary>Prints the constructor of a class whose user wrote none: every component is registered by name, without reflection.</summary>
 internal static class ConstructorPrinter
 {
-    public static string Print(PipelineClass type) => TypeShell.Print(type, writer =>
+    public static string Print(PlannedClass input) => TypeShell.Print(input.Class, writer =>
     {
+        PipelineClass type = input.Class;
         writer.Line($"/// <summary>Creates the unsplit model.</summary>");
         writer.Line(TypeShell.GeneratedCode);
         writer.Line($"public {Names.Escape(type.Name)}()");
@@ -18,6 +22,12 @@ internal static class ConstructorPrinter
 
         using (writer.Braces())
         {
+            // A parameter is registered as what it is; a module's is found through its module.
+            foreach (string tie in Ties(input, "", areBare: true))
+            {
+                writer.Line(tie);
+            }
+
             foreach (Registration component in type.Registrations)
             {
                 string method = component.Kind switch
@@ -31,6 +41,25 @@ internal static class ConstructorPrinter
                     : Names.Escape(component.Member);
                 writer.Line($"{method}({SymbolDisplay.FormatLiteral(component.Name, quote: true)}, {member});");
             }
+
+            foreach (string tie in Ties(input, "", areBare: false))
+            {
+                writer.Line(tie);
+            }
         }
     });
+
+    /// <summary>Makes the tied parameters of the unsplit model one: bare ones, or those of modules.</summary>
+    public static IEnumerable<string> Ties(PlannedClass input, string prefix, bool areBare) =>
+        from tie in input.Plan?.Ties ?? default
+        from use in tie.Uses
+        where use.Layer >= 0 && (use.Name == input.Description.Layers[use.Layer].Name) == areBare
+        select $"{prefix}{Member(input, use.Layer, use.Name)} = {prefix}{Member(input, tie.Layer, tie.Name)}{(tie.Name == input.Description.Layers[tie.Layer].Name ? "" : "!")};";
+
+    private static string Member(PlannedClass input, int layer, string name)
+    {
+        string prefix = input.Description.Layers[layer].Name;
+        string member = input.Class.Registrations.FirstOrDefault(component => component.Name == prefix)?.Member ?? prefix;
+        return Names.Escape(member) + name.Substring(prefix.Length);
+    }
 }

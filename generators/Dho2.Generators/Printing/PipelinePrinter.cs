@@ -57,6 +57,14 @@ internal static class PipelinePrinter
         using (writer.Braces($"public static {type} {names.CreateUnsplit}(long seed)"))
         {
             writer.Line($"var model = new {type}();");
+            if (!input.Class.NeedsConstructor)
+            {
+                foreach (string tie in ConstructorPrinter.Ties(input, "model.", areBare: false))
+                {
+                    writer.Line(tie);
+                }
+            }
+
             writer.Line($"global::Dho2.Pipelines.UnsplitWeights.Copy({names.Pipeline}.Stages, model, seed);");
             writer.Line("return model;");
         }
@@ -81,6 +89,11 @@ internal static class PipelinePrinter
             writer.Line($"DescriptionText = {quotes}").Lines(text).Line(quotes + ",");
             writer.Line($"PlanHash = \"{plan.Hash}\",");
             writer.Line($"Stages = [{string.Join(", ", plan.Stages.Select(stage => $"static context => new {names.Stage}{stage.Index}(context)"))}],");
+            if (plan.Ties.Count > 0)
+            {
+                writer.Line($"Ties = [{string.Join(", ", plan.Ties.Where(tie => tie.Mirrors.Count > 0).Select(Tie))}],");
+            }
+
             string loss = $"Loss({string.Join(", ", LossArguments(input))})";
             if (input.Class.IsLossCounted)
             {
@@ -100,6 +113,9 @@ internal static class PipelinePrinter
             writer.Line($"Unsplit = static seed => {names.CreateUnsplit}(seed),");
         }
     }
+
+    private static string Tie(TiePlan tie) =>
+        $"new({Microsoft.CodeAnalysis.CSharp.SymbolDisplay.FormatLiteral(tie.Name, quote: true)}, {tie.Owner.ToString(CultureInfo.InvariantCulture)}, [{string.Join(", ", tie.Mirrors)}])";
 
     private static IEnumerable<string> LossArguments(PlannedClass input) =>
         input.Description.Results.Select((_, i) => $"results[{i.ToString(CultureInfo.InvariantCulture)}]")

@@ -20,6 +20,7 @@ internal sealed class StagePrinter
     private readonly StagePlan stage;
     private readonly CutFields? incoming;
     private readonly CutFields? outgoing;
+    private readonly StageTies ties;
     private readonly IReadOnlyList<StageLine> body;
     private readonly string contextName;
     private readonly string cutName;
@@ -35,7 +36,8 @@ internal sealed class StagePrinter
         var taken = new HashSet<string>(input.Source.Identifiers, StringComparer.Ordinal);
         contextName = Names.Free("context", taken);
         cutName = Names.Free("cut", taken);
-        body = StageSlicer.Slice(input, cutter, stage.Index, incoming, outgoing, cutName);
+        ties = new StageTies(input, stage.Index, taken);
+        body = StageSlicer.Slice(input, cutter, stage.Index, incoming, outgoing, cutName, ties.Reads);
     }
 
     private string TypeName => input.Class.Names.Stage + stage.Index;
@@ -100,6 +102,11 @@ internal sealed class StagePrinter
             writer.Line($"private readonly {FieldType(layer)} {Names.Escape(source.Member)};");
         }
 
+        foreach (string mirror in ties.Fields)
+        {
+            writer.Line($"private readonly global::TorchSharp.Modules.Parameter {mirror};");
+        }
+
         string[] copied = body.OfType<CopiedLine>().Select(WithoutReplaced)
             .Concat(stage.Layers.Select(layer => input.Source.Layers[layer].Initialiser?.Text ?? ""))
             .ToArray();
@@ -108,7 +115,7 @@ internal sealed class StagePrinter
             writer.Line($"private readonly {member.TypeText} {Names.Escape(member.Name)} = {member.ValueText};");
         }
 
-        if (stage.Layers.Count > 0)
+        if (stage.Layers.Count + ties.Fields.Count > 0)
         {
             writer.Line();
         }
@@ -151,6 +158,11 @@ internal sealed class StagePrinter
             foreach (int layer in stage.Layers)
             {
                 PrintLayer(layer);
+            }
+
+            foreach (string assignment in ties.Assignments(contextName))
+            {
+                writer.Line(assignment);
             }
 
             if (isCopied)
@@ -251,6 +263,12 @@ internal sealed class StagePrinter
         string layers = string.Join(", ", stage.Layers.Select(layer =>
             $"new({SymbolDisplay.FormatLiteral(input.Description.Layers[layer].Name, quote: true)}, {Names.Escape(input.Source.Layers[layer].Member)})"));
         writer.Line($"global::System.Collections.Generic.IReadOnlyList<{Pipelines}.StageLayer> {Pipelines}.IPipelineStage.Layers => [{layers}];").Line();
+        if (ties.Mirrors.Count > 0)
+        {
+            string mirrors = string.Join(", ", ties.Mirrors.Select(mirror => $"new({SymbolDisplay.FormatLiteral(mirror.Name, quote: true)}, {mirror.Expression})"));
+            writer.Line($"global::System.Collections.Generic.IReadOnlyList<{Pipelines}.ParameterMirror> {Pipelines}.IPipelineStage.Mirrors => [{mirrors}];").Line();
+        }
+
         string header = $"{Tensor}[] {Pipelines}.IPipelineStage.Forward(global::System.Collections.Generic.IReadOnlyList<{Tensor}> inputs)";
         if (outgoing is not null)
         {
@@ -276,6 +294,11 @@ internal sealed class StagePrinter
             foreach (int layer in stage.Layers)
             {
                 writer.Line($"{Names.Escape(input.Source.Layers[layer].Member)}.Dispose();");
+            }
+
+            foreach (string mirror in ties.Fields)
+            {
+                writer.Line($"{mirror}.Dispose();");
             }
         }
     }

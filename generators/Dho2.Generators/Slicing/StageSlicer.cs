@@ -20,14 +20,16 @@ internal sealed class StageSlicer
     private readonly CutFields? incoming;
     private readonly CutFields? outgoing;
     private readonly HashSet<string> taken;
+    private readonly IReadOnlyDictionary<int, string> mirrors;
     private readonly List<StageLine> lines = [];
 
     // What each variable holds here, and where values are kept that no variable needs to hold.
     private readonly Dictionary<string, int> holds = new(StringComparer.Ordinal);
     private readonly Dictionary<int, string> kept = [];
 
-    private StageSlicer(PlannedSource input, StatementCutter cutter, int stage, CutFields? incoming, CutFields? outgoing, string cutName)
+    private StageSlicer(PlannedSource input, StatementCutter cutter, int stage, CutFields? incoming, CutFields? outgoing, string cutName, IReadOnlyDictionary<int, string> mirrors)
     {
+        this.mirrors = mirrors;
         model = input.Description;
         source = input.Source;
         plan = input.Plan;
@@ -59,10 +61,17 @@ internal sealed class StageSlicer
     /// <param name="incoming">What comes from the stage before; null for the first.</param>
     /// <param name="outgoing">What goes to the next stage; null for the last.</param>
     /// <param name="cutName">The name of the parameter that holds the incoming cut.</param>
+    /// <param name="mirrors">For operations that read another stage's parameters, what is written instead.</param>
     public static IReadOnlyList<StageLine> Slice(
-        PlannedSource input, StatementCutter cutter, int stage, CutFields? incoming, CutFields? outgoing, string cutName)
+        PlannedSource input,
+        StatementCutter cutter,
+        int stage,
+        CutFields? incoming,
+        CutFields? outgoing,
+        string cutName,
+        IReadOnlyDictionary<int, string> mirrors)
     {
-        var slicer = new StageSlicer(input, cutter, stage, incoming, outgoing, cutName);
+        var slicer = new StageSlicer(input, cutter, stage, incoming, outgoing, cutName, mirrors);
         for (int i = 0; i < slicer.units.Count; i++)
         {
             slicer.Write(i);
@@ -112,6 +121,7 @@ internal sealed class StageSlicer
             .Where(part => part.Start >= start && part.Start + part.Length <= end)
             .Where(part => !foreign.Any(other => other.Start <= part.Start && other.Start + other.Length >= part.Start + part.Length))
             .Select(part => new Replacement(part.Start, part.Length, part.Text))
+            .Concat(unit.Operations.Where(mirrors.ContainsKey).Select(o => new Replacement(source.Operations[o].Start, source.Operations[o].Length, mirrors[o])))
             .Concat(foreign)
             .OrderBy(part => part.Start)
             .ToList();

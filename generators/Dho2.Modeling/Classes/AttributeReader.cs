@@ -24,6 +24,31 @@ internal static class AttributeReader
     public static int? RankOf(ISymbol member, ITypeSymbol? created, ITypeSymbol declared) =>
         Number(Find(member, "CurvatureRank")) ?? (created is null ? null : Number(Find(created, "CurvatureRank"))) ?? Number(Find(declared, "CurvatureRank"));
 
+    /// <summary>What an <c>[Operation]</c> says of a method, as further arguments of its calls; nothing without one.</summary>
+    public static IEnumerable<Argument> Operation(IMethodSymbol method)
+    {
+        if (Find(method, "Operation") is not { ConstructorArguments: [{ Value: string signature }] } attribute)
+        {
+            yield break;
+        }
+
+        yield return Argument.OfText("@signature", signature);
+        if (Value(attribute, nameof(OperationAttribute.Work)) is string work)
+        {
+            yield return Argument.OfText("@work", work);
+        }
+
+        if (Value(attribute, nameof(OperationAttribute.SavedBytes)) is string saved)
+        {
+            yield return Argument.OfText("@saved", saved);
+        }
+
+        if (Value(attribute, nameof(OperationAttribute.HasSecondDerivative)) is bool second)
+        {
+            yield return Argument.OfBoolean("@second", second);
+        }
+    }
+
     /// <summary>The layer or parameter that a <c>[TiedTo]</c> names; null without one.</summary>
     public static string? TiedTo(ISymbol member) =>
         Find(member, "TiedTo")?.ConstructorArguments is [{ Value: string { Length: > 0 } layer }] ? layer : null;

@@ -46,6 +46,11 @@ internal sealed partial class ExpressionReader
         bool onTensor = call.Instance is not null && context.Known.IsTensor(method.ContainingType);
         bool inPlace = (onTensor && method.Name.EndsWith("_", System.StringComparison.Ordinal)) || IsInPlace(arguments);
         string name = passed >= 0 ? "opaque" : onTensor ? "Tensor." + method.Name : method.FullName();
+        if (call.Instance is null && passed < 0)
+        {
+            arguments.AddRange(AttributeReader.Operation(method));
+        }
+
         return Outcome.Of(name, arguments, passed, inPlace ? FirstValue(arguments) : -1);
     }
 

@@ -88,7 +88,10 @@ internal sealed partial class ExpressionReader
         int layer = LayerOf(reference.Instance);
         if (layer >= 0)
         {
-            return context.Known.IsModule(reference.Type) ? ConstantFolding.Unknown : Outcome.Of("opaque", [], layer);
+            return context.Known.IsModule(reference.Type) ? ConstantFolding.Unknown
+                : context.Known.IsParameter(reference.Type) && IsWhole(reference.Instance)
+                ? Outcome.Of("read", [Argument.OfText("parameter", reference.Member.Name)], layer)
+                : Outcome.Of("opaque", [], layer);
         }
 
         Argument instance = Read(reference.Instance!);

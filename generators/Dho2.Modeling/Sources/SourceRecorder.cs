@@ -18,6 +18,9 @@ internal sealed class SourceRecorder(Compilation compilation)
 
     public IReadOnlyList<SyntaxTree> Trees => trees;
 
+    /// <summary>Whether the directives or namespaces that would be repeated have syntax errors.</summary>
+    public bool HasErrors { get; private set; }
+
     public SourceSpan Span(SyntaxNode node) => Span(node.SyntaxTree, node.Span, node);
 
     public SourceSpan Span(SyntaxToken token) => Span(token.SyntaxTree!, token.Span, token.Parent!);
@@ -52,6 +55,12 @@ internal sealed class SourceRecorder(Compilation compilation)
     {
         string path = compilation.Options.SourceReferenceResolver?.NormalizePath(tree.FilePath, null) ?? tree.FilePath;
         CompilationUnitSyntax? unit = tree.GetRoot() as CompilationUnitSyntax;
+        HasErrors |= unit is not null && (HasSyntaxErrors(unit.Usings) || HasSyntaxErrors(unit.Externs));
+        foreach (BaseNamespaceDeclarationSyntax space in node.Ancestors().OfType<BaseNamespaceDeclarationSyntax>())
+        {
+            HasErrors |= space.Name.ContainsDiagnostics || HasSyntaxErrors(space.Usings) || HasSyntaxErrors(space.Externs);
+        }
+
         return new SourceFile(
             path,
             unit is null ? default : Directives(unit.Externs, unit.Usings),
@@ -59,6 +68,10 @@ internal sealed class SourceRecorder(Compilation compilation)
                 .Select(space => new NamespaceSource(space.Name.ToString(), Directives(space.Externs, space.Usings)))
                 .ToEquatableArray());
     }
+
+    private static bool HasSyntaxErrors<T>(SyntaxList<T> nodes)
+        where T : SyntaxNode =>
+        nodes.Any(node => node.ContainsDiagnostics);
 
     private static EquatableArray<string> Directives(
         SyntaxList<ExternAliasDirectiveSyntax> externs,

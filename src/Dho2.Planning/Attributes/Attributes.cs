@@ -130,6 +130,36 @@ public sealed class TiedToAttribute : Attribute
 }
 
 /// <summary>
+/// Describes a static method that computes tensors from tensors, which planning cannot look into: the shape of its result,
+/// and what it costs. What is not stated is unknown, never guessed.
+/// </summary>
+/// <remarks>
+/// The signature gives the dimensions of the tensor parameters in order, separated by semicolons, and of the result:
+/// <c>[Operation("N, C, H, W -> N, C, H/2, W/2")]</c>. In the parameters a dimension is a symbol, a number, or <c>_</c> for
+/// any; <c>...</c> in front stands for any leading dimensions. In the result, and in <see cref="Work"/> and
+/// <see cref="SavedBytes"/>, symbols and the method's integer parameters may be added, subtracted, multiplied and divided.
+/// </remarks>
+[AttributeUsage(AttributeTargets.Method, Inherited = false)]
+public sealed class OperationAttribute : Attribute
+{
+    /// <summary>Describes the method.</summary>
+    /// <param name="signature">The shapes, such as <c>"..., K; K, M -> ..., M"</c>.</param>
+    public OperationAttribute(string signature) => Signature = signature;
+
+    /// <summary>The shapes of the tensor parameters and of the result.</summary>
+    public string Signature { get; }
+
+    /// <summary>Floating-point operations of the forward, such as <c>"2*N*C*H*W"</c>.</summary>
+    public string? Work { get; set; }
+
+    /// <summary>Bytes that automatic differentiation keeps for the backward, such as <c>"4*N*C*H*W"</c>.</summary>
+    public string? SavedBytes { get; set; }
+
+    /// <summary>Whether the gradient can be differentiated again; where not stated, that is unknown.</summary>
+    public bool HasSecondDerivative { get; set; }
+}
+
+/// <summary>
 /// The number of largest Hessian eigenpairs kept for a stage; a stage's rank is the largest among its layers, 0 means none.
 /// Its presence makes the curvature block-diagonal by stage unless <see cref="CurvatureAttribute.Scope"/> says otherwise.
 /// </summary>

@@ -47,6 +47,8 @@ internal static class LayerCatalogue
         LinearLayers.AddTo(Add);
         NormalisationLayers.AddTo(Add);
         SpatialLayers.AddTo(Add);
+        RecurrentLayers.AddTo(Add);
+        AttentionLayers.AddTo(Add);
         LossLayers.AddTo(Add);
         return rules;
     }

@@ -11,6 +11,7 @@ internal static class LinearLayers
     {
         add("Linear", new LayerRule(OwnLinear, Linear));
         add("Embedding", new LayerRule(OwnEmbedding, Embedding));
+        add("EmbeddingBag", new LayerRule(OwnEmbedding, EmbeddingBag));
     }
 
     private static void OwnLinear(LayerOwner owner)
@@ -70,6 +71,30 @@ internal static class LinearLayers
 
         SymbolicTensor y = c.New(x.Shape?.Append(c.Settings.Integer("embedding_dims", 0)), c.Elements, differentiable: true);
         c.Save(x);
+        return y;
+    }
+
+    /// <summary>Sums, means or maxima of the rows of each bag; the only layer whose gradient cannot be differentiated again.</summary>
+    private static Symbolic EmbeddingBag(CallContext c)
+    {
+        c.Facts.LacksSecondDerivative();
+        SymbolicTensor x = c.Input;
+        if (x.Type is { } type && type is not (DType.Int64 or DType.Int32))
+        {
+            return c.RefuseArgument($"{c.Describe("EmbeddingBag")} looks up integers, gets {ElementTypes.NameOf(type)} {x}; declare the input with DType.Int64");
+        }
+
+        // Bags of a flat list begin at offsets, which are not known to fit.
+        if (x.Shape is not { Count: 2 } shape || c.LayerArgument(1) is not SymbolicNull || c.LayerArgument(2) is not SymbolicNull)
+        {
+            return c.Unknown();
+        }
+
+        Dimension width = c.Settings.Integer("embedding_dims", 0);
+        SymbolicTensor y = c.New([shape[0], width], c.Elements, differentiable: true);
+        c.Facts.AddWork(x.Count * width);
+        c.Save(x);
+        c.SaveBytes((x.Count + (shape[0] * Dimension.Of(2))) * Dimension.Of(sizeof(long)));
         return y;
     }
 }

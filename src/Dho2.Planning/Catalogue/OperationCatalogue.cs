@@ -31,6 +31,7 @@ internal static class OperationCatalogue
         ConvolutionOperations.AddTo(table);
         PoolingOperations.AddTo(table);
         CreationOperations.AddTo(table);
+        AttentionLayers.AddTo(table);
         LossOperations.AddTo(table);
         return table.Rules;
     }

@@ -21,8 +21,11 @@ internal static class StructureOperations
             _ => c.Unknown(),
         };
 
-    private static Symbolic Read(CallContext c) =>
-        c.Layer is { Description.Kind: LayerCatalogue.Parameter, Facts.Parameters: { Count: 1 } parameters }
-            ? c.Existing(parameters[0].Shape.Select(s => Dimension.Of(s)), parameters[0].DType, differentiable: true)
+    private static Symbolic Read(CallContext c)
+    {
+        string? name = c.Arguments.Get("parameter") is SymbolicText { Value: { } own } ? $"{c.Layer?.Name}.{own}" : c.Layer?.Name;
+        return c.Layer?.Facts.Parameters?.FirstOrDefault(p => p.Name == name) is { } parameter
+            ? c.Existing(parameter.Shape.Select(s => Dimension.Of(s)), parameter.DType, differentiable: true)
             : c.Unknown();
+    }
 }

@@ -38,6 +38,17 @@ internal sealed class FactsBuilder
 
     public void LacksSecondDerivative() => hasSecondDerivative = false;
 
+    /// <summary>Takes down what is known of a second derivative; null for nothing.</summary>
+    public void HasSecondDerivative(bool? exists) => hasSecondDerivative = (hasSecondDerivative, exists) switch
+    {
+        (false, _) or (_, false) => false,
+        (true, true) => true,
+        _ => null,
+    };
+
+    /// <summary>What the backward needs is not known.</summary>
+    public void SavesUnknown() => savedIsKnown = false;
+
     /// <summary>Something happened whose costs are not known.</summary>
     public void AddUnknown()
     {

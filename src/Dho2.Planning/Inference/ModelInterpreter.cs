@@ -149,7 +149,7 @@ internal sealed class ModelInterpreter
         else
         {
             var context = new CallContext(this, OperationNames.Short(operation.Name), arguments, layer, facts, site);
-            result = OperationCatalogue.Find(operation.Name) is { } rule ? rule(context) : NotInCatalogue(context, operation);
+            result = OperationCatalogue.Find(operation.Name) is { } rule ? rule(context) : UserOperation.Run(context) ?? NotInCatalogue(context, operation);
         }
 
         // A view hides the dimensions that its reader has in mind.

@@ -41,17 +41,19 @@ internal sealed class MemoryModel
     /// <summary>The terms of one stage.</summary>
     /// <param name="stage">What it holds.</param>
     /// <param name="modelSize">The parameters of all stages; null where unknown.</param>
-    public EquatableArray<MemoryTerm> Of(StageContents stage, long? modelSize)
+    /// <param name="ties">The parameters that several stages share.</param>
+    public EquatableArray<MemoryTerm> Of(StageContents stage, long? modelSize, EquatableArray<TiePlan> ties = default)
     {
         long? count = stage.Count;
         long? vector = SafeInteger.Multiply(count, element);
         long? buffers = BuffersOf(stage);
         StageActivations activations = stage.Activations;
+        long? mirrors = Sum(ties.Where(tie => tie.Mirrors.Contains(stage.Index)).Select(tie => SafeInteger.Multiply(tie.Count, element)));
         int vectors = options.Base switch { BaseKind.Sgd => 0, BaseKind.Adam => 2, _ => 1 };
         var terms = new List<MemoryTerm>
         {
-            new(MemoryKind.Parameters, SafeInteger.Add(vector, buffers)),
-            new(MemoryKind.Gradients, vector),
+            new(MemoryKind.Parameters, SafeInteger.Add(SafeInteger.Add(vector, mirrors), buffers)),
+            new(MemoryKind.Gradients, SafeInteger.Add(vector, mirrors)),
             new(MemoryKind.Optimizer, SafeInteger.Multiply(vector, vectors)),
         };
         if (options.Curvature is { } curvature && curvature.Rank + (long)curvature.Smallest > 0)

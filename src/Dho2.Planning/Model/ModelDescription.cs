@@ -161,7 +161,7 @@ public sealed record ModuleBody(
 /// (<c>Tensor.shape</c>, <c>Tensor.this[]</c>) of a tensor; <c>operator +</c> and so on (arguments <c>left</c> and
 /// <c>right</c>, or <c>operand</c>); <c>tuple</c> for a tuple (arguments <c>0</c>, <c>1</c>, ...) and <c>item</c> for one
 /// element of a tuple, array or list (arguments <c>this</c> and <c>index</c>), so that <c>x.shape[0]</c> is a
-/// <c>Tensor.shape</c> and an <c>item</c>; <c>read</c> for a parameter-typed layer used as a tensor; <c>opaque</c> for
+/// <c>Tensor.shape</c> and an <c>item</c>; <c>read</c> for a parameter-typed layer used as a tensor, or (argument <c>parameter</c>: its name) for a parameter of a layer such as <c>tokens.weight</c>; <c>opaque</c> for
 /// what is copied as a whole and not understood.
 /// </param>
 /// <param name="Arguments">Receiver first (named <c>this</c>), then the arguments by parameter name, defaults filled in.</param>

@@ -98,7 +98,7 @@ internal sealed class StageAssignment
             int latest = uses[i].Select(StageOfValue).DefaultIfEmpty(Anywhere).Max();
             if (!wholes.TryGetValue(op.Statement, out int whole))
             {
-                stageOf[i] = op.Layer >= 0 ? model.Layers[op.Layer].Stage!.Value : latest;
+                stageOf[i] = op.Layer >= 0 && !TieFinder.IsRead(op) ? model.Layers[op.Layer].Stage!.Value : latest;
             }
             else
             {

@@ -12,6 +12,7 @@ namespace Dho2.Planning;
 /// <param name="Schedule">Each rank's instructions for one full step.</param>
 /// <param name="Hash">SHA-256, in lower-case hexadecimal, of the plan's canonical text.</param>
 /// <param name="Curvature">How curvature is estimated; null where it is not.</param>
+/// <param name="Ties">The parameters that several layers or stages share.</param>
 public sealed record Plan(
     string Model,
     ModelOptions Options,
@@ -20,7 +21,8 @@ public sealed record Plan(
     EquatableArray<int> MicroBatches,
     EquatableArray<EquatableArray<Instruction>> Schedule,
     string Hash,
-    CurvaturePlan? Curvature = null)
+    CurvaturePlan? Curvature = null,
+    EquatableArray<TiePlan> Ties = default)
 {
     /// <summary>Which rank of a replica's pipeline holds which stages.</summary>
     public StageLayout Layout => StageLayout.Of(Options.Schedule, Stages.Count, Options.StagesPerRank);

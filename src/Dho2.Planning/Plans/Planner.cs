@@ -42,13 +42,14 @@ public static class Planner
         }
 
         EquatableArray<CutPlan> cuts = CutBuilder.Build(model, assignment, inference.Values, problems);
+        EquatableArray<TiePlan> ties = TieFinder.Find(model, inference, assignment, problems);
         problems.AddRange(inference.Problems);
-        if (problems.Any(p => p.Kind == ProblemKind.ValueCannotCross))
+        if (problems.Any(p => p.Kind is ProblemKind.ValueCannotCross or ProblemKind.TieImpossible))
         {
             return new(null, problems.ToEquatableArray());
         }
 
-        Plan plan = Assemble(model, OptionChecks.Clamp(options), assignment, inference, cuts);
+        Plan plan = Assemble(model, OptionChecks.Clamp(options), assignment, inference, cuts, ties);
         PlanChecks.Check(model, plan, problems);
         CurvatureChecks.Check(model, plan, inference, problems);
         BatchStatisticsCheck.Check(model, plan, problems);
@@ -57,12 +58,12 @@ public static class Planner
     }
 
     private static Plan Assemble(
-        ModelDescription model, ModelOptions options, StageAssignment assignment, InferenceResult inference, EquatableArray<CutPlan> cuts)
+        ModelDescription model, ModelOptions options, StageAssignment assignment, InferenceResult inference, EquatableArray<CutPlan> cuts, EquatableArray<TiePlan> ties)
     {
         EquatableArray<int> microBatches = MicroBatches.Split(options.Batch, options.MicroBatches);
         EquatableArray<EquatableArray<Instruction>> schedule = ScheduleBuilder.Build(options.Schedule, assignment.Stages, microBatches.Count, options.StagesPerRank);
         ScheduleSimulation run = ScheduleSimulator.Run(schedule, ScheduleCosts.Uniform(assignment.Stages, 1, 2));
-        StagePlan[] stages = Enumerable.Range(0, assignment.Stages).Select(s => StagePlanOf(s, model, options, assignment, inference)).ToArray();
+        StagePlan[] stages = Enumerable.Range(0, assignment.Stages).Select(s => StagePlanOf(s, model, options, assignment, inference, ties)).ToArray();
         long? size = MemoryModel.Sum(stages.Select(s => s.Parameters is { } p ? MemoryModel.Sum(p.Select(x => (long?)x.Count)) : null));
         StageContents[] contents = stages.Select(s => ContentsOf(s, model, inference, assignment, cuts)).ToArray();
         bool retains = true;
@@ -81,7 +82,8 @@ public static class Planner
             microBatches,
             schedule,
             Hash: "",
-            CurvaturePlan.Of(options, priced, size, retains));
+            CurvaturePlan.Of(options, priced, size, retains),
+            ties);
         return plan with { Hash = PlanHash.Of(model, plan) };
 
         StagePlan[] Price()
@@ -89,7 +91,7 @@ public static class Planner
             var memory = new MemoryModel(model, options, inference, microBatches, run.MaxInFlight, retains);
             return stages.Zip(contents, (stage, held) => stage with
             {
-                Memory = memory.Of(held, size),
+                Memory = memory.Of(held, size, ties),
                 EstimatesBesideSteps = options.Curvature is { Mode: not CurvatureMode.Blocking },
                 DedicatedBytes = memory.DedicatedOf(held, size),
             }).ToArray();
@@ -114,8 +116,9 @@ public static class Planner
     }
 
     private static StagePlan StagePlanOf(
-        int stage, ModelDescription model, ModelOptions options, StageAssignment assignment, InferenceResult inference)
+        int stage, ModelDescription model, ModelOptions options, StageAssignment assignment, InferenceResult inference, EquatableArray<TiePlan> ties)
     {
+        var mirrored = new HashSet<string>(ties.SelectMany(tie => tie.Uses).Where(use => use.Layer >= 0).Select(use => use.Name));
         int[] layers = Enumerable.Range(0, model.Layers.Count).Where(l => model.Layers[l].Stage == stage).ToArray();
         int[] operations = Enumerable.Range(0, model.Operations.Count).Where(o => assignment.Operations[o] == stage).ToArray();
         return new(
@@ -123,7 +126,7 @@ public static class Planner
             layers.ToEquatableArray(),
             operations.ToEquatableArray(),
             layers.All(l => inference.Layers[l].Parameters is not null)
-                ? layers.SelectMany(l => inference.Layers[l].Parameters!.Value).ToEquatableArray()
+                ? layers.SelectMany(l => inference.Layers[l].Parameters!.Value).Where(p => !mirrored.Contains(p.Name)).ToEquatableArray()
                 : null,
             RankOf(options, model, layers),
             WorkOf(operations, inference, options.Batch),

@@ -73,6 +73,9 @@ public enum ProblemKind
 
     /// <summary>An operation or layer gets an argument that it refuses, or a tensor of an element type that it refuses.</summary>
     ArgumentRefused,
+
+    /// <summary>Parameters cannot be tied.</summary>
+    TieImpossible,
 }
 
 /// <summary>Severity and message of every <see cref="ProblemKind"/>, stated once for analyzers, command line and runtime.</summary>
@@ -114,6 +117,7 @@ public static class ProblemKinds
         ProblemKind.InputWithoutShape => "The shape of '{0}' is not stated, so what follows from it is unknown; add [{1}(...)] with the dimensions after the batch",
         ProblemKind.ShapeMismatch => "{0}",
         ProblemKind.ArgumentRefused => "{0}",
+        ProblemKind.TieImpossible => "'{0}' cannot be tied: {1}",
         _ => throw new ArgumentOutOfRangeException(nameof(kind), kind, "Not a kind of problem."),
     };
 }

@@ -77,7 +77,9 @@ internal static class TrainingParity
 
             losses.Add(sum);
             using IDisposable noGrad = no_grad();
-            foreach (Tensor parameter in model.parameters())
+
+            // TorchSharp names a parameter that two modules share twice.
+            foreach (Tensor parameter in model.parameters().DistinctBy(p => p.storage<double>().data_ptr()))
             {
                 parameter.sub_(parameter.grad! * Rate);
             }
