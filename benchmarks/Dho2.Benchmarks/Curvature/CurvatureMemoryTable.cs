@@ -17,7 +17,7 @@ namespace Dho2.Benchmarks.Curvature;
 /// </summary>
 internal static class CurvatureMemoryTable
 {
-    private const int Width = 256;
+    private const int Width = 64;
     private const int Layers = 8;
     private const int Rank = 10;
     private const int Samples = 32;

@@ -29,7 +29,7 @@ internal static class EstimateTable
         Console.WriteLine("| network | step | 4k products: time rebuilt, s | time kept, s | residual | ours: products | of them certificate | time, s | residual | products / 4k | goal | time / rebuilt | time / kept | products at equal residual |");
         Console.WriteLine("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
         using LabelledImages images = Mnist.LoadTraining(mnist, Mnist.Mean, Mnist.Deviation);
-        foreach (Network network in new[] { Network.All[0], Network.All[2] })
+        foreach (Network network in new[] { Network.All[0] with { Batch = 256 }, Network.All[2] })
         {
             Train(network, images, quick);
         }
@@ -37,7 +37,7 @@ internal static class EstimateTable
         return 0;
     }
 
-    private static int Every(bool quick) => quick ? 20 : 100;
+    private static int Every(bool quick) => quick ? 10 : 100;
 
     private static void Train(Network network, LabelledImages images, bool quick)
     {
@@ -87,7 +87,7 @@ internal static class EstimateTable
                     $"| {network.Name} | {step} | {Measuring.Text(anew)} | {Measuring.Text(again)} | {residual:E1} | {estimate.Products} | {estimate.CertificateProducts} | {Measuring.Text(time)} | {own:E1} | {Measuring.Text(share)} | 0.60 | {Measuring.Text(time / anew)} | {Measuring.Text(time / again)} | {equal} |");
                 optimizer.Refresh(estimate);
                 kept.End();
-                if (++estimates == (quick ? 3 : 6))
+                if (++estimates == (quick ? 2 : 6))
                 {
                     break;
                 }
