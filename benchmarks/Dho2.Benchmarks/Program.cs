@@ -6,6 +6,7 @@ using Dho2.Benchmarks.Admm;
 using Dho2.Benchmarks.Ceiling;
 using Dho2.Benchmarks.Communication;
 using Dho2.Benchmarks.Curvature;
+using Dho2.Benchmarks.Generator;
 using Dho2.Benchmarks.Memory;
 
 namespace Dho2.Benchmarks;
@@ -33,6 +34,7 @@ internal static class Program
         "            --only TEXT        configurations whose name contains it\n" +
         "            --divide N         batches are divided by N (default: 1; 8 with --quick)\n" +
         "            --json FILE        all numbers\n" +
+        "  generator what an edit costs in an editor\n" +
         "  product   Hessian-vector products against gradients\n" +
         "  estimate  estimates of the spectrum along training, against 4k products\n" +
         "            --mnist FOLDER     IDX files of MNIST (default: samples/data/mnist)\n" +
@@ -48,6 +50,8 @@ internal static class Program
                 ["memory", "--rank", string configuration, string stage, string divisor] => RankMeasurement.Run(Number(configuration), Number(stage), Number(divisor)),
                 ["memory", .. string[] rest] => RunMemory(rest),
                 ["communication", .. string[] rest] => CommunicationTable.Run(IsQuick(rest)),
+                ["generator"] => GeneratorTable.Run(quick: false),
+                ["generator", "--quick"] => GeneratorTable.Run(quick: true),
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
                 ["product", .. string[] rest] => ProductTable.Run(IsQuick(rest)),
                 ["estimate", "--mnist", string folder, .. string[] rest] => EstimateTable.Run(folder, IsQuick(rest)),
