@@ -6,7 +6,7 @@ using Dho2.Benchmarks.Admm;
 using Dho2.Benchmarks.Ceiling;
 using Dho2.Benchmarks.Communication;
 using Dho2.Benchmarks.Curvature;
-using Dho2.Benchmarks.Generator;
+using Dho2.Benchmarks.Editing;
 using Dho2.Benchmarks.Memory;
 
 namespace Dho2.Benchmarks;

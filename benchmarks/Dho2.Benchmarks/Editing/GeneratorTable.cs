@@ -11,7 +11,7 @@ using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
 using TorchSharp;
 
-namespace Dho2.Benchmarks.Generator;
+namespace Dho2.Benchmarks.Editing;
 
 /// <summary>What an edit costs in an editor: the generator alone, over a compilation whose edited tree is replaced.</summary>
 internal static class GeneratorTable
