@@ -16,6 +16,7 @@ public sealed class CheckpointStore
     private const string Prefix = "step-";
     private const string Partial = ".partial-";
     private const string Removed = ".removed-";
+    private const string LockName = ".lock";
 
     /// <summary>Names a folder, which need not exist yet.</summary>
     /// <param name="folder">The folder.</param>
@@ -35,6 +36,22 @@ public sealed class CheckpointStore
 
     /// <summary>Where the checkpoint of a step lies.</summary>
     public string PathOf(long step) => Path.Combine(Folder, NameOf(step));
+
+    /// <summary>Makes the folder and keeps other runs out of it, until the result is disposed or the process ends.</summary>
+    /// <exception cref="CheckpointException">Another run is using it, or it cannot be made.</exception>
+    public IDisposable Hold()
+    {
+        string path = Path.Combine(Folder, LockName);
+        try
+        {
+            Directory.CreateDirectory(Folder);
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new CheckpointException(path, $"it cannot be had for this run alone; is another run saving to this folder? {error.Message}", error);
+        }
+    }
 
     /// <summary>Finds the newest checkpoint that is whole.</summary>
     /// <param name="check">What else it has to meet: throws a <see cref="CheckpointException"/> if it does not. Null for its checksums.</param>

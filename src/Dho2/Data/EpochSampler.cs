@@ -35,14 +35,19 @@ public sealed class EpochSampler
     }
 
     /// <summary>The number of steps in an epoch.</summary>
-    public long StepsPerEpoch => (count + ((long)batch * replicas) - 1) / ((long)batch * replicas);
+    public long StepsPerEpoch => StepsFrom(0);
+
+    /// <summary>The number of steps in what is left of an epoch.</summary>
+    /// <param name="dealt">Samples that were dealt before.</param>
+    public long StepsFrom(long dealt) => (count - dealt + ((long)batch * replicas) - 1) / ((long)batch * replicas);
 
     /// <summary>The steps of one epoch: for each step, the sample indices of each replica.</summary>
     /// <param name="epoch">The epoch.</param>
-    public IEnumerable<long[][]> Shuffled(int epoch) => Deal(Permutation(epoch));
+    /// <param name="dealt">Samples that were dealt before, in a run that goes on in mid-epoch: in steps of whatever size.</param>
+    public IEnumerable<long[][]> Shuffled(int epoch, long dealt = 0) => Deal(Permutation(epoch), dealt);
 
     /// <summary>The data set once in its own order, dealt out likewise.</summary>
-    public IEnumerable<long[][]> InOrder() => Deal(Identity());
+    public IEnumerable<long[][]> InOrder() => Deal(Identity(), 0);
 
     private long[] Identity()
     {
@@ -74,10 +79,10 @@ public sealed class EpochSampler
         return order;
     }
 
-    private IEnumerable<long[][]> Deal(long[] order)
+    private IEnumerable<long[][]> Deal(long[] order, long dealtBefore)
     {
         long perStep = (long)batch * replicas;
-        for (long start = 0; start < count; start += perStep)
+        for (long start = dealtBefore; start < count; start += perStep)
         {
             int samples = (int)Math.Min(perStep, count - start);
             int[] shares = [.. MicroBatches.Split(samples, replicas)];

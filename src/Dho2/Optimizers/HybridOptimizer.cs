@@ -202,11 +202,24 @@ public sealed class HybridOptimizer : IDisposable
     /// <summary>Goes on from a state that an optimizer with the same settings and shard had.</summary>
     /// <param name="state">The state; copied.</param>
     /// <exception cref="ArgumentException">An entry is missing or has another shape.</exception>
-    public void SetState(OptimizerState state)
+    public void SetState(OptimizerState state) => SetState(state, adopt: false);
+
+    /// <summary>Goes on from a state, without a second copy of it where it may be taken over.</summary>
+    /// <param name="state">The state.</param>
+    /// <param name="adopt">
+    /// Whether its eigenvectors and its rest belong to the optimizer from now on, and the base's vectors are the
+    /// optimizer's own, already overwritten.
+    /// </param>
+    /// <exception cref="ArgumentException">An entry is missing or has another shape.</exception>
+    internal void SetState(OptimizerState state, bool adopt)
     {
         foreach ((string name, Tensor vector) in firstOrder.Vectors)
         {
-            vector.copy_(state.Vector("base." + name, space.LocalSize));
+            Tensor given = state.Vector("base." + name, space.LocalSize);
+            if (!ReferenceEquals(given, vector))
+            {
+                vector.copy_(given);
+            }
         }
 
         firstOrder.Steps = (long)state.Number("base.steps");
@@ -225,7 +238,7 @@ public sealed class HybridOptimizer : IDisposable
             }
 
             Subspace = new Subspace(
-                vectors.clone().DetachFromDisposeScope(),
+                adopt ? vectors : vectors.clone().DetachFromDisposeScope(),
                 state.Numbers["curvature.eigenvalues"],
                 (int)state.Number("curvature.smallest"));
             magnitudes = [.. state.Numbers["curvature.magnitudes"]];
@@ -237,7 +250,8 @@ public sealed class HybridOptimizer : IDisposable
 
         if (state.Vectors.ContainsKey("newton.rest"))
         {
-            newton.Rest = state.Vector("newton.rest", space.LocalSize).clone().DetachFromDisposeScope();
+            Tensor rest = state.Vector("newton.rest", space.LocalSize);
+            newton.Rest = adopt ? rest : rest.clone().DetachFromDisposeScope();
         }
 
         Sigma = state.Number("sigma");

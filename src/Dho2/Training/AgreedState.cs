@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Admm;
+using Dho2.Checkpoints;
 using Dho2.Communication;
 using Dho2.Pipelines;
 using TorchSharp;
@@ -72,6 +73,47 @@ internal sealed class AgreedState : IDisposable
         }
 
         return own;
+    }
+
+    /// <summary>
+    /// The buffers of the agreed state, in the order of the stage's; copies where they are averages made for it, which
+    /// belong to the caller's scope. All replicas call it in step.
+    /// </summary>
+    public IReadOnlyList<(string Name, torch.Tensor Buffer)> Buffers()
+    {
+        using IDisposable noGrad = torch.no_grad();
+        int next = 0;
+        var agreed = new List<(string, torch.Tensor)>();
+        foreach ((string name, torch.Tensor buffer) in flat.Buffers)
+        {
+            if (!buffer.is_floating_point() || replicas.Size == 1)
+            {
+                agreed.Add((name, buffer));
+                continue;
+            }
+
+            torch.Tensor value = rounds?[next] ?? buffer.clone();
+            next++;
+            if (rounds is null)
+            {
+                replicas.AllReduce(value);
+                value.div_(replicas.Size);
+            }
+
+            agreed.Add((name, value));
+        }
+
+        return agreed;
+    }
+
+    /// <summary>Takes the buffers of the last round from a checkpoint's weights.</summary>
+    public void Load(StateReader state)
+    {
+        int next = 0;
+        foreach ((string name, _) in flat.Buffers.Where(b => rounds is not null && b.Buffer.is_floating_point()))
+        {
+            state.Weight(name, rounds![next++]);
+        }
     }
 
     /// <inheritdoc/>

@@ -41,15 +41,23 @@ internal sealed class ReplicaData
     /// <summary>Steps of an epoch: as many as the largest data set has; a replica whose own has ended goes on without samples.</summary>
     public long StepsPerEpoch { get; }
 
+    /// <summary>Steps of what is left of an epoch.</summary>
+    /// <param name="dealt">Samples that were dealt before, on all replicas.</param>
+    /// <param name="steps">Steps that were made before.</param>
+    public long StepsFrom(long dealt, long steps) => sets.Count < replicas || replicas == 1 ? Samplers(batch, seed)[0].StepsFrom(dealt) : StepsPerEpoch - steps;
+
     /// <summary>The data set that a replica reads.</summary>
     public IDataset Of(int replica) => sets[sets.Count == 1 ? 0 : replica];
 
     /// <summary>The steps of one epoch: for each step, the sample indices of each replica in its data set.</summary>
-    public IEnumerable<long[][]> Epoch(int epoch)
+    /// <param name="epoch">The epoch.</param>
+    /// <param name="dealtBefore">Samples that were dealt before, on all replicas, where a run goes on in mid-epoch.</param>
+    /// <param name="stepsBefore">Steps that were made before.</param>
+    public IEnumerable<long[][]> Epoch(int epoch, long dealtBefore = 0, long stepsBefore = 0)
     {
-        if (sets.Count < replicas)
+        if (sets.Count < replicas || replicas == 1)
         {
-            foreach (long[][] dealt in Samplers(batch, seed)[0].Shuffled(epoch))
+            foreach (long[][] dealt in Samplers(batch, seed)[0].Shuffled(epoch, dealtBefore))
             {
                 yield return dealt;
             }
@@ -57,8 +65,8 @@ internal sealed class ReplicaData
             yield break;
         }
 
-        IEnumerator<long[][]>[] own = [.. Samplers(batch, seed).Select(sampler => sampler.Shuffled(epoch).GetEnumerator())];
-        for (long step = 0; step < StepsPerEpoch; step++)
+        IEnumerator<long[][]>[] own = [.. Samplers(batch, seed).Select(sampler => sampler.Shuffled(epoch).Skip((int)stepsBefore).GetEnumerator())];
+        for (long step = stepsBefore; step < StepsPerEpoch; step++)
         {
             yield return [.. own.Select(steps => steps.MoveNext() ? steps.Current[0] : [])];
         }

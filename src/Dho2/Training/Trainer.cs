@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.Linq;
 using System.Runtime.ExceptionServices;
+using Dho2.Checkpoints;
 using Dho2.Communication;
 using Dho2.Curvature;
 using Dho2.Data;
@@ -20,7 +21,7 @@ namespace Dho2;
 /// Events are raised on the thread of rank 0, between its instructions: handlers should be quick, and must not call the
 /// trainer. An exception in a handler ends the run.
 /// </remarks>
-public sealed class Trainer : IDisposable
+public sealed partial class Trainer : IDisposable
 {
     private readonly TrainingSetup setup;
     private readonly RankThreads threads;
@@ -62,6 +63,7 @@ public sealed class Trainer : IDisposable
         try
         {
             Run(i => ranks[i] = new TrainingRank(setup, working[i]));
+            OpenCheckpoints();
         }
         catch
         {
@@ -97,11 +99,15 @@ public sealed class Trainer : IDisposable
     /// <summary>The ranks of this process that train.</summary>
     internal IReadOnlyList<TrainingRank> Ranks => ranks;
 
-    /// <summary>Trains for the options' number of epochs, and evaluates after each.</summary>
+    /// <summary>
+    /// Trains for the options' number of epochs, and evaluates after each. With <see cref="TrainingOptions.Checkpoints"/>
+    /// it goes on where an earlier process was in this call, and returns at once if that process had completed it.
+    /// </summary>
     /// <param name="train">The training data.</param>
     /// <param name="test">The test data; null for none.</param>
     /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
     /// <exception cref="PipelineException">A rank failed; it names rank, stage, micro-batch and instruction.</exception>
+    /// <exception cref="CheckpointException">A checkpoint could not be written, or is of another data set.</exception>
     public void Fit(IDataset train, IDataset? test = null) =>
         Fit(ReplicaData.Dealt(train, setup.Replicas, Plan.Options.Batch, Options.Seed), test);
 
@@ -114,6 +120,7 @@ public sealed class Trainer : IDisposable
     /// <exception cref="ArgumentException">There are not as many data sets as replicas.</exception>
     /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
     /// <exception cref="PipelineException">A rank failed; it names rank, stage, micro-batch and instruction.</exception>
+    /// <exception cref="CheckpointException">A checkpoint could not be written, or is of other data sets.</exception>
     public void Fit(IReadOnlyList<IDataset> train, IDataset? test = null) =>
         Fit(ReplicaData.Own(train, setup.Replicas, Plan.Options.Batch, Options.Seed), test);
 
@@ -187,6 +194,7 @@ public sealed class Trainer : IDisposable
         curvatureRanks?.End();
         if (ended)
         {
+            CloseCheckpoints();
             foreach (TrainingRank? rank in ranks)
             {
                 rank?.Dispose();
@@ -252,47 +260,60 @@ public sealed class Trainer : IDisposable
         long start = Stopwatch.GetTimestamp();
         Call(i =>
         {
-            FitRank(ranks[i], train, test, start);
+            FitRank(i, train, test, start);
             return [];
         });
     }
 
-    private void FitRank(TrainingRank rank, ReplicaData train, IDataset? test, long start)
+    private void FitRank(int index, ReplicaData train, IDataset? test, long start)
     {
-        long firstStep = rank.Steps;
-        long totalSteps = firstStep + (train.StepsPerEpoch * Options.Epochs);
-        long samples = 0;
-        for (int i = 0; i < Options.Epochs; i++)
+        TrainingRank rank = ranks[index];
+        FitProgress fit = progress[index];
+        if (!fit.Begin(train.Count, rank.Steps, Resumed?.Path))
         {
-            double lossSum = 0;
-            foreach (long[][] dealt in train.Epoch(++rank.Epochs))
+            return;
+        }
+
+        long totalSteps = rank.Steps + train.StepsFrom(fit.Dealt, fit.EpochSteps) + (train.StepsPerEpoch * (Options.Epochs - fit.EpochsDone - 1));
+        long samples = 0;
+        while (fit.EpochsDone < Options.Epochs)
+        {
+            rank.Epochs += fit.Dealt == 0 ? 1 : 0;
+            foreach (long[][] dealt in train.Epoch(rank.Epochs, fit.Dealt, fit.EpochSteps))
             {
                 using DisposeScope scope = torch.NewDisposeScope();
                 if (Options.LearningRateSchedule is null)
                 {
-                    rank.LearningRate = LearningRateAt((double)(rank.Steps - firstStep) / (totalSteps - firstStep));
+                    rank.LearningRate = LearningRateAt((double)(rank.Steps - fit.FirstStep) / (totalSteps - fit.FirstStep));
                 }
 
                 IDataset own = train.Of(rank.Replica);
                 Batch batch = rank.Read(own, dealt[rank.Replica]);
                 Report(rank, rank.RefreshIfDue(batch, wanted => rank.Read(own, train.DrawForCurvature(rank.Replica, wanted, rank.Steps + 1))));
                 StepResult result = rank.Step(batch, dealt.Sum(share => share.Length));
-                lossSum += result.Loss * result.Samples;
+                fit.Add(result.Samples, result.Loss);
                 samples += result.Samples;
                 if (rank.IsLeader)
                 {
                     TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
                     StepCompleted?.Invoke(new(result, totalSteps, rank.Epochs, samples / elapsed.TotalSeconds, elapsed));
                 }
+
+                checkpoints[index]?.AfterStep();
             }
 
-            rank.EndEpoch(lossSum / train.Count);
+            rank.EndEpoch(fit.LossSum / train.Count);
             Evaluation? evaluation = test is null ? null : rank.Evaluate(test);
             if (rank.IsLeader)
             {
-                EpochCompleted?.Invoke(new(rank.Epochs, lossSum / train.Count, evaluation, Stopwatch.GetElapsedTime(start)));
+                EpochCompleted?.Invoke(new(rank.Epochs, fit.LossSum / train.Count, evaluation, Stopwatch.GetElapsedTime(start)));
             }
+
+            fit.EndEpoch();
+            checkpoints[index]?.AfterEpoch();
         }
+
+        checkpoints[index]?.AfterFit();
     }
 
     private double LearningRateAt(double progress) =>

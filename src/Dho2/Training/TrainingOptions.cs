@@ -1,5 +1,6 @@
 using System;
 using Dho2.Admm;
+using Dho2.Checkpoints;
 using Dho2.Curvature;
 using Dho2.Optimizers;
 using Dho2.Planning;
@@ -97,6 +98,12 @@ public sealed record TrainingOptions
         get => decoupledWeightDecay;
         init => decoupledWeightDecay = AtLeastZero(nameof(DecoupledWeightDecay), value);
     }
+
+    /// <summary>
+    /// Where the run saves, and from where it goes on: a trainer that finds a checkpoint there begins as the one that wrote
+    /// it ended. Null for no checkpoints.
+    /// </summary>
+    public CheckpointOptions? Checkpoints { get; init; }
 
     /// <summary>What replaces the attributes' numbers; null leaves all of them.</summary>
     public PlanOverrides? Overrides { get; init; }

@@ -17,7 +17,7 @@ namespace Dho2;
 /// One rank of a run: one stage of one replica, with its parameters, optimizer and connections. Ranks are numbered replica
 /// by replica, stages within. All its methods run on the rank's own thread, on all ranks in step.
 /// </summary>
-internal sealed class TrainingRank : IDisposable
+internal sealed partial class TrainingRank : IDisposable
 {
     private readonly TrainingSetup setup;
     private readonly RankGrid grid;

@@ -26,6 +26,8 @@ public sealed class PackageTests(PackedDho2 package) : IClassFixture<PackedDho2>
             "buildTransitive/Dho2.targets",
             "buildTransitive/TorchSharpNative.cs",
             "buildTransitive/TorchSharpNative.targets",
+            "lib/net10.0/Dho2.Checkpoints.dll",
+            "lib/net10.0/Dho2.Checkpoints.xml",
             "lib/net10.0/Dho2.Planning.dll",
             "lib/net10.0/Dho2.Planning.xml",
             "lib/net10.0/Dho2.dll",
@@ -33,7 +35,7 @@ public sealed class PackageTests(PackedDho2 package) : IClassFixture<PackedDho2>
         ];
 
         Assert.Equal(expected, Entries(package.Package));
-        Assert.Equal(["Dho2.nuspec", "lib/net10.0/Dho2.Planning.pdb", "lib/net10.0/Dho2.pdb"], Entries(package.Symbols));
+        Assert.Equal(["Dho2.nuspec", "lib/net10.0/Dho2.Checkpoints.pdb", "lib/net10.0/Dho2.Planning.pdb", "lib/net10.0/Dho2.pdb"], Entries(package.Symbols));
     }
 
     [Fact]

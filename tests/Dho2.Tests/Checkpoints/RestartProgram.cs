@@ -1,0 +1,26 @@
+using System;
+using System.Collections.Generic;
+using System.Linq;
+
+namespace Dho2.Tests.Checkpoints;
+
+/// <summary>The tests as a program: <c>FOLDER stop|go [CASE...]</c> runs cases of <see cref="RestartCases"/> and prints what they came to.</summary>
+internal static class RestartProgram
+{
+    private static int Main(string[] arguments)
+    {
+        if (arguments is not [string folder, "stop" or "go", .. string[] cases])
+        {
+            Console.Error.WriteLine("usage: FOLDER stop|go [CASE...]");
+            return 2;
+        }
+
+        foreach (string name in cases.Length > 0 ? cases : RestartCases.All.Keys.AsEnumerable())
+        {
+            List<string> lines = RestartCases.Run(name, folder, arguments[1] == "stop");
+            Console.WriteLine(string.Join("\n", lines));
+        }
+
+        return 0;
+    }
+}
