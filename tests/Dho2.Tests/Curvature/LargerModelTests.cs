@@ -133,7 +133,9 @@ public sealed class LargerModelTests
     {
         double[] matrix = [];
         int n = 0;
-        Use(1, (hessian, _) =>
+
+        // On this thread: as many products as this take longer on a busy machine than ranks are waited for.
+        Use(null, BatchOf(), hessian =>
         {
             n = (int)hessian.LocalSize;
             matrix = new double[n * n];
@@ -156,18 +158,30 @@ public sealed class LargerModelTests
 
     private static void Use(int stages, Action<PipelineHessian, CountingCommunicator> use)
     {
-        random.manual_seed(6);
-        Batch batch = new(Model.Inputs(Samples), Model.Targets(Samples));
+        Batch batch = BatchOf();
         Ranks.Run(stages, communicator =>
         {
             CountingCommunicator counting = new(communicator);
-            StageContext context = new(4) { DType = float64 };
-            using IPipelineStage stage = Model.Stage(new StageContext(4) { DType = float64 }, counting.Rank, stages);
-            using FlatParameters training = new(stage.Layers, float64, CPU);
-            using PipelineHessian hessian = new(Model.Stage(context, counting.Rank, stages), context, counting, Model.Cuts(stages), Model.Loss);
-            hessian.Begin(training, new CurvatureBatch(batch, [Samples], 0, Samples));
-            use(hessian, counting);
+            Use(counting, batch, hessian => use(hessian, counting));
         });
+    }
+
+    private static void Use(CountingCommunicator? pipeline, Batch batch, Action<PipelineHessian> use)
+    {
+        int rank = pipeline?.Rank ?? 0;
+        int stages = pipeline?.Size ?? 1;
+        StageContext context = new(4) { DType = float64 };
+        using IPipelineStage stage = Model.Stage(new StageContext(4) { DType = float64 }, rank, stages);
+        using FlatParameters training = new(stage.Layers, float64, CPU);
+        using PipelineHessian hessian = new(Model.Stage(context, rank, stages), context, pipeline, Model.Cuts(stages), Model.Loss);
+        hessian.Begin(training, new CurvatureBatch(batch, [Samples], 0, Samples));
+        use(hessian);
+    }
+
+    private static Batch BatchOf()
+    {
+        random.manual_seed(6);
+        return new(Model.Inputs(Samples), Model.Targets(Samples));
     }
 
     // Of the larger angle between two subspaces, each given by orthonormal rows.
