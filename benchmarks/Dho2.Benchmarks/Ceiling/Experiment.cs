@@ -15,6 +15,9 @@ internal static class Experiment
     /// <summary>The seed of every tuning run; it is not among the measured ones.</summary>
     public const int TuningSeed = 100;
 
+    /// <summary>The hybrid that leaves the tuned base's rate as it is.</summary>
+    public const string Plain = "base's lr, c_max = 1";
+
     private static readonly double[] HeavyBallRates = [0.01, 0.02, 0.05, 0.1, 0.2];
     private static readonly double[] AdamRates = [3e-4, 1e-3, 2e-3, 5e-3, 1e-2];
     private static readonly double[] LargeHeavyBallRates = [0.1, 0.3, 1, 3, 10];
@@ -78,27 +81,34 @@ internal static class Experiment
             // What the Newton part adds to the same rate is c_max = 1 against this.
             yield return (0, "base at the hybrid's lr", alone with { LearningRate = hybrid.LearningRate });
 
-            // And what it adds to the tuned base, whose rate it leaves alone.
-            yield return (1, "c_max = 1 at the base's lr", hybrid with { LearningRate = alone.LearningRate, Curvature = centre with { MaxScale = 1 } });
+            // And what it adds to the tuned base, whose rate it leaves alone; then one factor at a time around that.
+            RunSettings plain = hybrid with { LearningRate = alone.LearningRate, Curvature = centre with { MaxScale = 1 } };
+            CurvatureSettings same = plain.Curvature;
+            yield return (1, Plain, plain);
+            yield return (2, $"{Plain}, alpha = 0", plain with { Curvature = same with { Alpha = 0 } });
+            yield return (2, $"{Plain}, alpha = 0.1", plain with { Curvature = same with { Alpha = 0.1 } });
+            yield return (2, $"{Plain}, once", plain with { Curvature = same with { Every = int.MaxValue } });
+            yield return (3, $"{Plain}, every 25", plain with { Curvature = same with { Every = 25 } });
+            yield return (4, $"{Plain}, curvature batch 64", plain with { Curvature = same with { Batch = 64 } });
         }
 
         yield return With(1, "base at lr x scale", centre with { Kind = SubspaceKind.ScaleOnly });
         yield return With(1, "once", centre with { Every = int.MaxValue });
-        yield return With(2, "every 25", centre with { Every = 25 });
+        yield return With(4, "every 25", centre with { Every = 25 });
         if (steps > centre.Warmup + 400)
         {
             // In shorter runs the same as once.
             yield return With(4, "every 400", centre with { Every = 400 });
         }
 
-        yield return With(3, "k = 5", centre with { Rank = 5 });
+        yield return With(4, "k = 5", centre with { Rank = 5 });
         yield return With(5, "k = 20", centre with { Rank = 20 });
-        yield return With(3, "curvature batch 64", centre with { Batch = 64 });
+        yield return With(4, "curvature batch 64", centre with { Batch = 64 });
         yield return With(5, "curvature batch 1024", centre with { Batch = 1024 });
         yield return With(1, "c_max = 1", centre with { MaxScale = 1 });
-        yield return With(3, "alpha = 0", centre with { Alpha = 0 });
+        yield return With(4, "alpha = 0", centre with { Alpha = 0 });
         yield return With(6, "random V", centre with { Kind = SubspaceKind.Random });
-        yield return With(3, "Gauss-Newton", centre with { Kind = SubspaceKind.GaussNewton });
+        yield return With(4, "Gauss-Newton", centre with { Kind = SubspaceKind.GaussNewton });
         yield return centre.Tolerance < 1e-4
             ? With(3, "tolerance 1e-3", centre with { Tolerance = 1e-3 })
             : With(5, "tolerance 1e-5", centre with { Tolerance = 1e-5 });
