@@ -12,7 +12,7 @@ namespace MnistSample;
 [Input(1, 28, 28, Batch = 256)]
 [Target(DType = DType.Int64)]
 [Device(Memory = "4 GiB")]
-[Curvature(Rank = 10, Every = 400, Alpha = 0.01)]
+[Curvature(Rank = 10, Every = 400, Alpha = 0.01, MaxScale = 3)]
 public partial class MnistNet : Module<Tensor, Tensor>
 {
     [Stage(0)] private readonly Conv2d conv1 = Conv2d(1, 16, 3, padding: 1);

@@ -53,7 +53,7 @@ internal sealed class CeilingRun : IDisposable
             Base = settings.Base,
             LearningRate = settings.LearningRate,
             Alpha = curvature?.Alpha ?? 0,
-            MaxScale = curvature?.MaxScale,
+            MaxScale = curvature?.MaxScale ?? 1,
             MaxGradientNorm = GradientClip,
             Floor = curvature?.Floor ?? 1e-4,
             Momentum = curvature?.Momentum ?? NewtonMomentum.LikeBase,

@@ -65,7 +65,7 @@ internal static class AttributeReader
             Named(pipeline, nameof(PipelineAttribute.Replicas), Defaults.Replicas),
             batch == 0 ? Defaults.Batch : batch,
             DeviceMemory(context, type),
-            Curvature(Find(type, "Curvature"), baseKind, anyLayerRank),
+            Curvature(Find(type, "Curvature"), anyLayerRank),
             Find(type, "Admm") is { } admm ? Admm(admm) : null,
             StagesPerRank: Named(pipeline, nameof(PipelineAttribute.StagesPerRank), 0),
             Stages: Named(pipeline, nameof(PipelineAttribute.Stages), 0),
@@ -168,7 +168,7 @@ internal static class AttributeReader
         return places.ToEquatableArray();
     }
 
-    private static CurvatureOptions? Curvature(AttributeData? attribute, BaseKind baseKind, bool anyLayerRank)
+    private static CurvatureOptions? Curvature(AttributeData? attribute, bool anyLayerRank)
     {
         if (attribute is null && !anyLayerRank)
         {
@@ -177,7 +177,6 @@ internal static class AttributeReader
 
         int every = Named(attribute, nameof(CurvatureAttribute.Every), Defaults.CurvatureEvery);
         int warmup = Named(attribute, nameof(CurvatureAttribute.Warmup), -1);
-        double maxScale = Named(attribute, nameof(CurvatureAttribute.MaxScale), 0.0);
         int scope = Named(attribute, nameof(CurvatureAttribute.Scope), (int)(anyLayerRank ? CurvatureScope.Stage : CurvatureScope.Global));
         return new CurvatureOptions(
             Named(attribute, nameof(CurvatureAttribute.Rank), Defaults.CurvatureRank),
@@ -186,7 +185,7 @@ internal static class AttributeReader
             warmup == -1 ? every : warmup,
             Named(attribute, nameof(CurvatureAttribute.Batch), 0),
             Named(attribute, nameof(CurvatureAttribute.Alpha), Defaults.Alpha),
-            maxScale == 0 ? (baseKind == BaseKind.Adam ? Defaults.MaxScaleAdam : Defaults.MaxScale) : maxScale,
+            Named(attribute, nameof(CurvatureAttribute.MaxScale), Defaults.MaxScale),
             (CurvatureScope)scope,
             Named(attribute, nameof(CurvatureAttribute.Order), 0),
             (CurvatureMode)Named(attribute, nameof(CurvatureAttribute.Mode), (int)CurvatureMode.Blocking),

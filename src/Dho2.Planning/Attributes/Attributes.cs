@@ -201,8 +201,8 @@ public sealed class CurvatureAttribute : Attribute
     /// <summary>The rate of the Newton part (alpha).</summary>
     public double Alpha { get; set; } = Defaults.Alpha;
 
-    /// <summary>The largest factor by which the base rate is raised (c_max); 0 means 1 for Adam and 3 for the others.</summary>
-    public double MaxScale { get; set; }
+    /// <summary>The largest factor by which the base rate is raised (c_max); 1 never raises it.</summary>
+    public double MaxScale { get; set; } = Defaults.MaxScale;
 
     /// <summary>One subspace for the model, or one per stage.</summary>
     public CurvatureScope Scope { get; set; } = CurvatureScope.Global;

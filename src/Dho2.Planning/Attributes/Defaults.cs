@@ -30,17 +30,17 @@ public static class Defaults
     /// <summary>Steps between two estimates.</summary>
     public const int CurvatureEvery = 400;
 
-    /// <summary>Rate of the Newton part (alpha).</summary>
-    public const double Alpha = 0.1;
+    /// <summary>Rate of the Newton part (alpha); ten times as much moved no faster (docs/experiments/ceiling.md).</summary>
+    public const double Alpha = 0.01;
 
     /// <summary>Momentum decay (d).</summary>
     public const double Decay = 0.9;
 
-    /// <summary>Largest raise of the base rate (c_max) for bases other than Adam.</summary>
-    public const double MaxScale = 3;
-
-    /// <summary>Largest raise of the base rate for Adam: none.</summary>
-    public const double MaxScaleAdam = 1;
+    /// <summary>
+    /// Largest raise of the base rate (c_max): none. A rate that suits the base alone is too high when raised
+    /// (docs/experiments/ceiling.md).
+    /// </summary>
+    public const double MaxScale = 1;
 
     /// <summary>Local steps between two consensus rounds.</summary>
     public const int AdmmPeriod = 16;

@@ -70,7 +70,7 @@ public sealed record ModelOptions(
 /// <param name="Warmup">The step before which the first estimate is made.</param>
 /// <param name="Batch">Samples in the curvature batch; 0 means the training batch.</param>
 /// <param name="Alpha">Rate of the Newton part.</param>
-/// <param name="MaxScale">Largest raise of the base rate, resolved for the base.</param>
+/// <param name="MaxScale">Largest raise of the base rate.</param>
 /// <param name="Scope">One subspace for the model, or one per stage, resolved: a layer's rank makes it per stage unless the attribute says otherwise.</param>
 /// <param name="Order">Products of an estimate at most (m); 0 for the default.</param>
 /// <param name="Mode">When estimates are made, against training.</param>

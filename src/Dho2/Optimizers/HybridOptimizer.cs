@@ -385,7 +385,7 @@ public sealed class HybridOptimizer : IDisposable
         rates = [.. Subspace.Eigenvalues.Zip(magnitudes, (value, magnitude) => RateOf(settings.Rates == NewtonRates.Magnitude
             ? Math.Max(magnitude, floor) + sigma
             : Math.Abs(value + sigma)))];
-        Scale = Subspace.Largest == 0 || rates[^1] == 0 ? 1 : Math.Clamp(rates[Subspace.Smallest] / rates[^1], 1, settings.EffectiveMaxScale);
+        Scale = Subspace.Largest == 0 || rates[^1] == 0 ? 1 : Math.Clamp(rates[Subspace.Smallest] / rates[^1], 1, settings.MaxScale);
     }
 
     // Where no curvature was found at all, as of a loss that has saturated, there is no Newton step to take.

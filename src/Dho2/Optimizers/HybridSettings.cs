@@ -56,11 +56,8 @@ public sealed record HybridSettings
     /// <summary>How that direction is accumulated.</summary>
     public NewtonMomentum Momentum { get; init; } = NewtonMomentum.LikeBase;
 
-    /// <summary>
-    /// The largest factor by which the base rate is raised (c_max); at least 1, and 1 never raises it. Null for 1 with
-    /// Adam and 3 with the other bases.
-    /// </summary>
-    public double? MaxScale { get; init; }
+    /// <summary>The largest factor by which the base rate is raised (c_max); at least 1, and 1 never raises it.</summary>
+    public double MaxScale { get; init; } = Defaults.MaxScale;
 
     /// <summary>Eigenvalues count as at least this share of the largest by magnitude; at least 0.</summary>
     public double Floor { get; init; } = 1e-4;
@@ -102,9 +99,6 @@ public sealed record HybridSettings
     /// <summary>Allows an <see cref="Alpha"/> at which blocks that ignore their coupling can overshoot together.</summary>
     public bool AllowOvershoot { get; init; }
 
-    /// <summary>The largest raise of the base rate, with the default filled in.</summary>
-    public double EffectiveMaxScale => MaxScale ?? (Base == BaseKind.Adam ? Defaults.MaxScaleAdam : Defaults.MaxScale);
-
     /// <summary>Checks the ranges.</summary>
     /// <exception cref="ArgumentException">A number is out of its range; the message names it and the range.</exception>
     public void Validate()
@@ -113,7 +107,7 @@ public sealed record HybridSettings
         Ranges.Require(LearningRate > 0 && double.IsFinite(LearningRate), $"LearningRate ({LearningRate}) must be above 0.");
         RequireAtLeastZero(Alpha, nameof(Alpha));
         Ranges.Require(Decay is >= 0 and < 1, $"Decay ({Decay}) must lie in [0, 1).");
-        Ranges.Require(EffectiveMaxScale >= 1, $"MaxScale ({MaxScale}) must be at least 1.");
+        Ranges.Require(MaxScale >= 1, $"MaxScale ({MaxScale}) must be at least 1.");
         RequireAtLeastZero(Floor, nameof(Floor));
         Ranges.Require(EigenvalueRetention is >= 0 and < 1, $"EigenvalueRetention ({EigenvalueRetention}) must lie in [0, 1).");
         RequireAtLeastZero(Sigma, nameof(Sigma));

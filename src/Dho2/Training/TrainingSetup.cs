@@ -148,18 +148,11 @@ internal sealed class TrainingSetup
             return overrides;
         }
 
-        if (options.Optimizer == OptimizerKind.FirstOrder)
-        {
-            return overrides with { Curvature = curvature with { Rank = 0, Smallest = 0 } };
-        }
-
-        // The attributes' limit was resolved for their base; another base has another default.
-        return overrides is { Base: { } kind, Curvature: null } && curvature.MaxScale == DefaultMaxScale(attributes.Base)
-            ? overrides with { Curvature = curvature with { MaxScale = DefaultMaxScale(kind) } }
+        return options.Optimizer == OptimizerKind.FirstOrder
+            ? overrides with { Curvature = curvature with { Rank = 0, Smallest = 0 } }
             : overrides;
     }
 
-    private static double DefaultMaxScale(BaseKind kind) => kind == BaseKind.Adam ? Defaults.MaxScaleAdam : Defaults.MaxScale;
 
     private static torch.ScalarType ScalarTypeOf(DType type) => type switch
     {

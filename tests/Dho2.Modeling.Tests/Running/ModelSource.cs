@@ -41,7 +41,7 @@ internal static class ModelSource
             [Input(1, 28, 28, Batch = 256)]
             [Target(DType = DType.Int64)]
             [Device(Memory = "24 GiB")]
-            [Curvature(Rank = 10, Every = 400)]
+            [Curvature(Rank = 10, Every = 400, Alpha = 0.1, MaxScale = 3)]
             [Admm(Period = 16, Sigma = 0.1)]
             """,
         name: "MnistNet");

@@ -21,7 +21,7 @@ internal sealed class WrittenOut(HybridSettings settings, int size)
         rows = vectors;
         double floor = settings.Floor * values.Max(Math.Abs);
         rates = [.. values.Select(v => 1 / (Math.Max(Math.Abs(v), floor) + settings.Sigma))];
-        Scale = Math.Clamp(rates[smallest] / rates[^1], 1, settings.MaxScale ?? (settings.Base == BaseKind.Adam ? 1 : 3));
+        Scale = Math.Clamp(rates[smallest] / rates[^1], 1, settings.MaxScale);
     }
 
     public void Step(double[] theta, double[] gradient, double rate)
