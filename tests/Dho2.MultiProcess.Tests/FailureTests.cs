@@ -47,7 +47,7 @@ public class FailureTests(ITestOutputHelper output)
         using var job = new Job();
         JobResult result = Fail(job, mpi, 4, "--fault", "hang", "--fault-rank", Doomed, "--fault-step", "3");
         Assert.Matches(
-            $@"^dho2: rank \d of 4.*: Rank 3, stage 1, step 3, micro-batch 0, ReceiveActivation: Rank 3 waited [0-9.]+ s in Receive for rank {Doomed}, which did not come within the timeout of 3 s\. rank {Doomed} \(process \d+ on [^)]+\) is in stage 0, step 3, micro-batch 0, Forward since",
+            $@"^dho2: rank \d of 4.*: Rank 3, stage 1, step 3, micro-batch 0, ReceiveActivation: Rank 3 waited [0-9.]+ s in Receive for rank {Doomed}, which did not come within the timeout of 6 s\. rank {Doomed} \(process \d+ on [^)]+\) is in stage 0, step 3, micro-batch 0, Forward since",
             Assert.Single(result.Messages));
     }
 
@@ -191,7 +191,7 @@ public class FailureTests(ITestOutputHelper output)
 
     private JobResult Fail(Job job, string mpi, int ranks, params string[] arguments)
     {
-        job.Environment["DHO2_TIMEOUT"] = "3";
+        job.Environment["DHO2_TIMEOUT"] = "6";
         JobResult result = job.Run(mpi, ranks, Job.Driver, ["train", "--epochs", "1000", .. arguments]);
         output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{mpi}, {ranks} ranks, {string.Join(' ', arguments)}: status {result.ExitCode} after {result.Elapsed.TotalSeconds:F1} s"));
         output.WriteLine(string.Join("\n", result.Messages));

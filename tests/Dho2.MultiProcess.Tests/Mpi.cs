@@ -4,6 +4,9 @@ using System.Diagnostics;
 using System.IO;
 using System.Linq;
 
+// Each test brings processes enough for all cores; two at once would only wait for one another, and run into timeouts.
+[assembly: CollectionBehavior(DisableTestParallelization = true)]
+
 namespace Dho2.MultiProcess.Tests;
 
 /// <summary>An MPI that is installed on this machine.</summary>
