@@ -31,16 +31,16 @@ internal sealed record Mpi(string Name, string Launcher, IReadOnlyList<string> O
     private static IEnumerable<Mpi?> Candidates()
     {
         // As root, and with more processes than cores, OpenMPI wants to be told that this is meant.
-        yield return Find("OpenMPI", ["mpirun.openmpi", "mpirun"], "Open MPI", ["--allow-run-as-root", "--oversubscribe"]);
-        yield return Find("MPICH", ["mpirun.mpich", "mpiexec.hydra", "mpirun"], "HYDRA", []);
+        yield return Find("OpenMPI", ["mpirun.openmpi", "mpirun"], ["Open MPI", "OpenRTE"], ["--allow-run-as-root", "--oversubscribe"]);
+        yield return Find("MPICH", ["mpirun.mpich", "mpiexec.hydra", "mpirun"], ["HYDRA"], []);
     }
 
-    private static Mpi? Find(string name, string[] commands, string mark, string[] options)
+    private static Mpi? Find(string name, string[] commands, string[] marks, string[] options)
     {
         string[] folders = (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(Path.PathSeparator);
         return commands.SelectMany(command => folders.Select(folder => Path.Combine(folder, command)))
             .Where(File.Exists)
-            .Where(command => VersionOf(command).Contains(mark, StringComparison.Ordinal))
+            .Where(command => VersionOf(command) is var version && marks.Any(mark => version.Contains(mark, StringComparison.Ordinal)))
             .Select(command => new Mpi(name, command, options))
             .FirstOrDefault();
     }
