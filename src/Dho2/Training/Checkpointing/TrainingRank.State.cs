@@ -226,7 +226,7 @@ internal sealed partial class TrainingRank : IStateful
 
         if (keepsSubspace)
         {
-            foreach (string name in LocalNumbers.Concat(["curvature.eigenvalues", "curvature.smallest"]))
+            foreach (string name in LocalNumbers.Concat(["curvature.eigenvalues", "curvature.smallest", "curvature.magnitudes"]))
             {
                 Take(name);
             }
