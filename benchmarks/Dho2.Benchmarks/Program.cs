@@ -8,6 +8,7 @@ using Dho2.Benchmarks.Communication;
 using Dho2.Benchmarks.Curvature;
 using Dho2.Benchmarks.Editing;
 using Dho2.Benchmarks.Memory;
+using Dho2.Benchmarks.Traffic;
 
 namespace Dho2.Benchmarks;
 
@@ -17,6 +18,7 @@ internal static class Program
     private const string Usage =
         "usage: Dho2.Benchmarks <table> [--quick] [options]\n" +
         "tables:\n" +
+        "  traffic   bytes sent and held by every rank over stages and replicas, counted and planned\n" +
         "  admm      replicas with different data: consensus ADMM, averaging, synchronous training\n" +
         "            --mnist FOLDER --results FILE --seeds N --replicas N --sweep true\n" +
         "  communication  latency and bandwidth between two ranks: threads, or processes with mpirun -n 2\n" +
@@ -46,6 +48,7 @@ internal static class Program
         {
             return arguments switch
             {
+                ["traffic"] => TrafficTable.Run(),
                 ["admm", .. string[] rest] => AdmmTable.Run(rest),
                 ["memory", "--rank", string configuration, string stage, string divisor] => RankMeasurement.Run(Number(configuration), Number(stage), Number(divisor)),
                 ["memory", .. string[] rest] => RunMemory(rest),

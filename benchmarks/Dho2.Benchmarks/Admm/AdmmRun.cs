@@ -51,7 +51,7 @@ internal sealed class AdmmRun(string folder)
         trainer.StepCompleted += step =>
         {
             last = step.Result;
-            bytes += step.Result.BytesSent;
+            bytes += step.Result.Traffic!.Sent;
             round = step.Result.Round ?? round;
         };
         trainer.EpochCompleted += epoch => accuracies.Add(epoch.Test!.Accuracy!.Value);

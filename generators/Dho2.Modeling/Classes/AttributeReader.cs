@@ -69,7 +69,10 @@ internal static class AttributeReader
             Find(type, "Admm") is { } admm ? Admm(admm) : null,
             StagesPerRank: Named(pipeline, nameof(PipelineAttribute.StagesPerRank), 0),
             Stages: Named(pipeline, nameof(PipelineAttribute.Stages), 0),
-            DeviceName: DeviceName(context, type));
+            DeviceName: DeviceName(context, type))
+        {
+            ShardsOptimizer = Named(pipeline, nameof(PipelineAttribute.ShardOptimizer), false),
+        };
     }
 
     /// <summary>The name that a <c>[Device]</c> gives, which must be in the table; null without one.</summary>

@@ -30,6 +30,12 @@ public sealed class PipelineAttribute : Attribute
     /// <summary>The first-order optimizer outside the curvature subspace.</summary>
     public BaseKind Base { get; set; } = Defaults.Base;
 
+    /// <summary>
+    /// Whether each replica keeps only its share of a stage's base optimizer state and curvature, which it updates for all of
+    /// them; not where ADMM ties the replicas, which then each need the whole.
+    /// </summary>
+    public bool ShardOptimizer { get; set; }
+
     /// <summary>Replicas of the whole pipeline; at least 1.</summary>
     public int Replicas { get; set; } = Defaults.Replicas;
 }

@@ -54,12 +54,14 @@ internal sealed class MemoryModel
         {
             new(MemoryKind.Parameters, SafeInteger.Add(SafeInteger.Add(vector, mirrors), buffers)),
             new(MemoryKind.Gradients, SafeInteger.Add(vector, mirrors)),
-            new(MemoryKind.Optimizer, SafeInteger.Multiply(vector, vectors)),
+
+            // A share of the gradient is reduced into memory of its own.
+            new(MemoryKind.Optimizer, SafeInteger.Multiply(ShareOf(vector), vectors + (IsSharded ? 1 : 0))),
         };
         if (options.Curvature is { } curvature && curvature.Rank + (long)curvature.Smallest > 0)
         {
             long pairs = stage.CurvatureRank + (long)curvature.Smallest;
-            terms.Add(new(MemoryKind.Curvature, CurvatureBytes(pairs, vector)));
+            terms.Add(new(MemoryKind.Curvature, CurvatureBytes(pairs, ShareOf(vector))));
             terms.Add(new(MemoryKind.Estimate, curvature.Mode == CurvatureMode.Dedicated
                 ? SnapshotBytes(pairs, vector, buffers)
                 : EstimateBytes(curvature, pairs, count, modelSize, vector, buffers, stage, replicas: 1)));
@@ -77,6 +79,12 @@ internal sealed class MemoryModel
         terms.Add(new(MemoryKind.Boundary, BoundaryBytes(stage)));
         return terms.ToEquatableArray();
     }
+
+    private bool IsSharded => options.ShardsOptimizer && options.Replicas > 1;
+
+    /// <summary>What one replica holds of a vector: all of it, or an equal share with its padding.</summary>
+    private long? ShareOf(long? vector) =>
+        IsSharded && vector is { } bytes ? ((bytes / element) + options.Replicas - 1) / options.Replicas * element : vector;
 
     /// <summary>
     /// What the rank needs that estimates for a stage, where curvature has ranks of its own: the previous eigenvectors, and
@@ -129,9 +137,12 @@ internal sealed class MemoryModel
 
         long? size = curvature.Scope == CurvatureScope.Global ? modelSize : count;
         long? rows = size is { } n ? Math.Min(n, LanczosOrder.Of(curvature, pairs, n)) + 1 : null;
-        long? basis = SafeInteger.Multiply(SafeInteger.Multiply(rows, count), BasisElement);
-        long? products = SafeInteger.Multiply(vector, pairs + (options.DType == DType.Float32 ? 0 : 2));
-        return Sum([graphs, copies, basis, products]);
+        long? basis = SafeInteger.Multiply(SafeInteger.Multiply(rows, IsSharded ? ShareOf(vector) / element : count), BasisElement);
+        long? products = SafeInteger.Multiply(ShareOf(vector), pairs + (options.DType == DType.Float32 ? 0 : 2));
+
+        // Directions are gathered and products handed out by shares.
+        long? exchange = IsSharded ? SafeInteger.Multiply(ShareOf(vector), 3) : 0;
+        return Sum([graphs, copies, basis, products, exchange]);
     }
 
     /// <summary>The model's inputs on the first stage, the targets on the last, and one micro-batch's gradients of both cuts.</summary>

@@ -61,6 +61,9 @@ public sealed record ModelOptions(
 {
     /// <summary>What times are priced by.</summary>
     public DeviceProfile Profile => (DeviceName is null ? null : DeviceProfile.Find(DeviceName)) ?? DeviceProfile.Default;
+
+    /// <summary>Whether base optimizer state and curvature are shared out over the replicas of a stage.</summary>
+    public bool ShardsOptimizer { get; init; }
 }
 
 /// <summary>Curvature as the attributes state it.</summary>

@@ -61,6 +61,16 @@ internal static class OptionChecks
             }
         }
 
+        Require(
+            !options.ShardsOptimizer || options.Admm is null || options.Replicas <= 1,
+            "ShardOptimizer",
+            "true",
+            "false where ADMM ties the replicas, because each of them then needs the whole state");
+        Require(
+            !options.ShardsOptimizer || options.Replicas <= 1 || options.Curvature?.Mode != CurvatureMode.Dedicated,
+            "ShardOptimizer",
+            "true",
+            "false where curvature has ranks of its own, because they hand whole eigenvectors to each replica");
         if (options.Admm is { } admm)
         {
             AtLeast(1, "Admm.Period", admm.Period);

@@ -27,6 +27,9 @@ public sealed record Plan(
     /// <summary>Which rank of a replica's pipeline holds which stages.</summary>
     public StageLayout Layout => StageLayout.Of(Options.Schedule, Stages.Count, Options.StagesPerRank);
 
+    /// <summary>Whether base optimizer state and curvature are shared out over the replicas of a stage.</summary>
+    public bool IsSharded => Options.ShardsOptimizer && Options.Replicas > 1;
+
     /// <summary>The rank, within a replica's pipeline, that holds a stage.</summary>
     public int RankOf(int stage) => Layout.RankOf(stage);
 }
@@ -55,6 +58,9 @@ public sealed record StagePlan(
     bool EstimatesBesideSteps = false,
     long? DedicatedBytes = null)
 {
+    /// <summary>Its buffers, such as running statistics; null where a layer is unknown.</summary>
+    public EquatableArray<ParameterPlan>? Buffers { get; init; }
+
     /// <summary>
     /// The most bytes that are needed at one time: where an estimate is made between steps, either its memory or that of a
     /// step's activations is in use. Null where a term is unknown.

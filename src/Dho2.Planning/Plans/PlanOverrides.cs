@@ -21,6 +21,9 @@ public sealed record PlanOverrides
     /// <summary>Replicas of the pipeline.</summary>
     public int? Replicas { get; init; }
 
+    /// <summary>Whether base optimizer state and curvature are shared out over the replicas of a stage.</summary>
+    public bool? ShardOptimizer { get; init; }
+
     /// <summary>Bytes of the device that holds a stage.</summary>
     public long? DeviceMemory { get; init; }
 
@@ -46,6 +49,7 @@ public sealed record PlanOverrides
             StagesPerRank = StagesPerRank ?? options.StagesPerRank,
             Base = Base ?? options.Base,
             Replicas = Replicas ?? options.Replicas,
+            ShardsOptimizer = ShardOptimizer ?? options.ShardsOptimizer,
             DeviceMemory = DeviceMemory ?? options.DeviceMemory,
             Curvature = Curvature ?? options.Curvature,
             Admm = WithoutAdmm ? null : Admm ?? options.Admm,

@@ -130,7 +130,12 @@ public static class Planner
                 : null,
             RankOf(options, model, layers),
             WorkOf(operations, inference, options.Batch),
-            Memory: default);
+            Memory: default)
+        {
+            Buffers = layers.All(l => inference.Layers[l].Buffers is not null)
+                ? layers.SelectMany(l => inference.Layers[l].Buffers!.Value).ToEquatableArray()
+                : null,
+        };
     }
 
     /// <summary>

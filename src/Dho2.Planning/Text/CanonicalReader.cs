@@ -91,6 +91,29 @@ internal sealed class CanonicalReader
         return this;
     }
 
+    /// <summary>Reads the next member's name if it is the given one: some members are written only where they say something.</summary>
+    public bool TryMember(string name)
+    {
+        int before = at;
+        if (!IsNext(','))
+        {
+            return false;
+        }
+
+        at++;
+        SkipSpace();
+        string quoted = "\"" + name + "\"";
+        if (string.CompareOrdinal(text, at, quoted, 0, quoted.Length) != 0)
+        {
+            at = before;
+            return false;
+        }
+
+        at += quoted.Length;
+        Expect(':');
+        return true;
+    }
+
     public bool TryNull()
     {
         SkipSpace();

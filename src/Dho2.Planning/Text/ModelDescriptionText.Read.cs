@@ -40,19 +40,23 @@ public static partial class ModelDescriptionText
         CurvatureOptions? curvature = ReadCurvature(reader.Member("curvature"));
         AdmmOptions? admm = ReadAdmm(reader.Member("admm"));
         DType dtype = reader.Member("elements").Enumeration<DType>();
+        bool shards = reader.TryMember("shardsOptimizer") && reader.Boolean();
         int stagesPerRank = 0;
         int stages = 0;
         string? device = null;
-        if (reader.IsNext(','))
+        if (reader.TryMember("stagesPerRank"))
         {
-            stagesPerRank = reader.Member("stagesPerRank").Integer32();
+            stagesPerRank = reader.Integer32();
             stages = reader.Member("stages").Integer32();
             reader.Member("device");
             device = reader.TryNull() ? null : reader.Text();
         }
 
         reader.Expect('}');
-        return new(microBatches, schedule, baseKind, replicas, batch, deviceMemory, curvature, admm, dtype, stagesPerRank, stages, device);
+        return new(microBatches, schedule, baseKind, replicas, batch, deviceMemory, curvature, admm, dtype, stagesPerRank, stages, device)
+        {
+            ShardsOptimizer = shards,
+        };
     }
 
     private static CurvatureOptions? ReadCurvature(CanonicalReader reader)
@@ -101,7 +105,7 @@ public static partial class ModelDescriptionText
             Rule: reader.Member("rule").Enumeration<AdmmRule>())
         {
             // Written only where it is true: descriptions from before it was known stay as they are.
-            LocalCurvature = reader.IsNext(',') && reader.Member("localCurvature").Boolean(),
+            LocalCurvature = reader.TryMember("localCurvature") && reader.Boolean(),
         };
         reader.Expect('}');
         return admm;

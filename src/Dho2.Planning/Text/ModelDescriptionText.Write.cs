@@ -91,6 +91,11 @@ public static partial class ModelDescriptionText
         }
 
         writer.Name("elements").Text(options.DType.ToString());
+        if (options.ShardsOptimizer)
+        {
+            writer.Name("shardsOptimizer").Boolean(true);
+        }
+
         if (options.StagesPerRank != 0 || options.Stages != 0 || options.DeviceName is not null)
         {
             writer.Name("stagesPerRank").Integer(options.StagesPerRank).Name("stages").Integer(options.Stages).Name("device");

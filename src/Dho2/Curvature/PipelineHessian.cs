@@ -103,6 +103,9 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
     /// <inheritdoc/>
     public long LocalSize => flat.Count;
 
+    /// <summary>Whether products are added up over the batch's replicas; if not, that is left to the caller.</summary>
+    internal bool ReducesProducts { get; init; } = true;
+
     /// <summary>A loss with weights of its own, in place of the mean: the sum over a micro-batch and the count that divides it, as in the definition.</summary>
     public Func<IReadOnlyList<Tensor>, IReadOnlyList<Tensor>, (Tensor Sum, Tensor Count)>? CountedLoss { get; init; }
 
@@ -232,7 +235,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
             product.copy_(flat.Gradients).mul_(countFactor);
         }
 
-        if (twin.Index >= first)
+        if (twin.Index >= first && ReducesProducts)
         {
             current.Replicas?.AllReduce(product);
         }

@@ -14,6 +14,7 @@ namespace Dho2.Curvature;
 public sealed class ShardedSpace
 {
     private readonly ICommunicator? communicator;
+    private readonly Dictionary<int, long> reductions = [];
 
     /// <summary>Describes this rank's shard. All ranks of the group construct it in step: the sizes are added up.</summary>
     /// <param name="segments">The parameters of the shard, in order and without gaps.</param>
@@ -72,7 +73,20 @@ public sealed class ShardedSpace
 
     /// <summary>Adds up each number over the ranks of the group.</summary>
     /// <param name="values">This rank's numbers; overwritten with the sums.</param>
-    public void AllReduce(Span<double> values) => communicator?.AllReduce(values);
+    public void AllReduce(Span<double> values)
+    {
+        if (communicator is not null)
+        {
+            communicator.AllReduce(values);
+            reductions[values.Length] = reductions.GetValueOrDefault(values.Length) + 1;
+        }
+    }
+
+    /// <summary>Ranks of the group.</summary>
+    internal int GroupSize => communicator?.Size ?? 1;
+
+    /// <summary>How often so many numbers were reduced so far.</summary>
+    internal IReadOnlyDictionary<int, long> Reductions => reductions;
 
     /// <summary>The inner product of two vectors, accumulated in float64.</summary>
     /// <param name="left">This rank's shard, shape (n_s).</param>

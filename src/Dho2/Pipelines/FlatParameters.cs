@@ -19,9 +19,10 @@ public sealed class FlatParameters : IDisposable
     /// <param name="dtype">The element type of all parameters.</param>
     /// <param name="device">The device of all parameters.</param>
     /// <param name="mirrors">Parameters within the layers that another stage owns, and that take no place here; null for none.</param>
+    /// <param name="multiple">The buffers are padded with zeros to a multiple of so many elements.</param>
     /// <exception cref="NotSupportedException">A parameter has another element type.</exception>
     public FlatParameters(
-        IReadOnlyList<StageLayer> layers, torch.ScalarType dtype, torch.Device device, IReadOnlyList<ParameterMirror>? mirrors = null)
+        IReadOnlyList<StageLayer> layers, torch.ScalarType dtype, torch.Device device, IReadOnlyList<ParameterMirror>? mirrors = null, int multiple = 1)
     {
         var parameters = new List<(string Name, Parameter Parameter)>();
         var seen = new HashSet<(IntPtr, long)>((mirrors ?? []).Select(mirror => TensorIdentity.Of(mirror.Parameter)));
@@ -41,8 +42,11 @@ public sealed class FlatParameters : IDisposable
         Count = parameters.Sum(p => p.Parameter.numel());
         using DisposeScope scope = torch.NewDisposeScope();
         using IDisposable noGrad = torch.no_grad();
-        Values = torch.empty(Count, dtype, device).DetachFromDisposeScope();
-        Gradients = torch.zeros(Count, dtype, device).DetachFromDisposeScope();
+        long padded = (Count + multiple - 1) / multiple * multiple;
+        PaddedValues = torch.zeros(padded, dtype, device).DetachFromDisposeScope();
+        PaddedGradients = torch.zeros(padded, dtype, device).DetachFromDisposeScope();
+        Values = padded == Count ? PaddedValues : PaddedValues.narrow(0, 0, Count).DetachFromDisposeScope();
+        Gradients = padded == Count ? PaddedGradients : PaddedGradients.narrow(0, 0, Count).DetachFromDisposeScope();
         var segments = new List<FlatSegment>();
         long offset = 0;
         foreach ((string name, Parameter parameter) in parameters)
@@ -73,6 +77,12 @@ public sealed class FlatParameters : IDisposable
     /// <summary>Their gradients, shape (n_s); backward adds to them.</summary>
     public torch.Tensor Gradients { get; }
 
+    /// <summary>The parameters and the padding behind them.</summary>
+    internal torch.Tensor PaddedValues { get; }
+
+    /// <summary>The gradients and the padding behind them.</summary>
+    internal torch.Tensor PaddedGradients { get; }
+
     /// <summary>The place of each parameter, in order.</summary>
     public IReadOnlyList<FlatSegment> Segments { get; }
 
@@ -88,6 +98,8 @@ public sealed class FlatParameters : IDisposable
         gradientViews.ForEach(view => view.Dispose());
         Gradients.Dispose();
         Values.Dispose();
+        PaddedGradients.Dispose();
+        PaddedValues.Dispose();
     }
 
     private static IEnumerable<(string Name, Parameter Parameter)> ParametersOf(StageLayer layer) =>

@@ -86,6 +86,12 @@ public sealed class PipelineExecutor : IDisposable
     /// </summary>
     public Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, (torch.Tensor Sum, torch.Tensor Count)>? CountedLoss { get; init; }
 
+    /// <summary>
+    /// Lets a step's last backward finish groups of parameters one after the other, so that their gradients can be reduced
+    /// meanwhile: one walk for each group, which goes no deeper into the stage than the group does. Null for one walk.
+    /// </summary>
+    internal BackwardSegments? Segments { get; set; }
+
     /// <summary>What the loss has counted in the last <see cref="Train"/>, on the last stage; samples where it is a mean over them.</summary>
     public double Count { get; private set; }
 
@@ -114,6 +120,7 @@ public sealed class PipelineExecutor : IDisposable
         using var slots = new MicroBatchSlots(batch, sizes, stages.Length);
         Ties?.BeginStep();
         Count = 0;
+        int last = Segments is null ? -1 : instructions.LastOrDefault(i => i.Kind == InstructionKind.Backward).MicroBatch;
         double sum = 0;
         foreach (Instruction instruction in instructions)
         {
@@ -131,7 +138,7 @@ public sealed class PipelineExecutor : IDisposable
                         HandOn(slots, instruction, stage, slot);
                         break;
                     case InstructionKind.Backward:
-                        stage.Backward(slot, weight);
+                        stage.Backward(slot, weight, instruction.MicroBatch == last ? Segments : null);
                         HandBack(slots, instruction, slot);
                         break;
                     case InstructionKind.BackwardInput:

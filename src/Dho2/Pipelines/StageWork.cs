@@ -113,13 +113,23 @@ internal sealed class StageWork
     }
 
     /// <summary>Gradients of inputs and parameters at once.</summary>
-    public void Backward(MicroBatchSlot slot, double weight)
+    /// <param name="slot">The micro-batch.</param>
+    /// <param name="weight">The weight of its loss.</param>
+    /// <param name="segments">Groups of parameters to finish one after the other, on the first stage alone; null to walk once.</param>
+    public void Backward(MicroBatchSlot slot, double weight, BackwardSegments? segments = null)
     {
         using DisposeScope scope = torch.NewDisposeScope();
         (List<torch.Tensor> roots, List<torch.Tensor> gradients) = Roots(slot, weight);
-        if (roots.Count > 0)
+        if (roots.Count > 0 && segments is null)
         {
             torch.autograd.backward(roots, gradients);
+        }
+
+        for (int i = 0; i < segments?.Groups.Count && roots.Count > 0; i++)
+        {
+            bool isLast = i + 1 == segments.Groups.Count;
+            torch.autograd.backward(roots, gradients, retain_graph: !isLast, create_graph: false, inputs: [.. segments.Groups[i]]);
+            segments.Finished();
         }
 
         TakeInputGradients(slot);

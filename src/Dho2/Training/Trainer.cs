@@ -93,6 +93,13 @@ public sealed partial class Trainer : IDisposable
     /// <summary>Native threads that each rank uses within an operation: the options', or what follows from the processors.</summary>
     public int ThreadsPerRank { get; }
 
+    /// <summary>What each rank of this process has sent in the last step, and what the plan predicts; empty before the first.</summary>
+    public IReadOnlyList<RankTraffic> Traffic => [.. ranks.Select(rank => rank.Traffic).OfType<RankTraffic>()];
+
+    /// <summary>Bytes of optimizer state and eigenvectors that each rank of this process holds.</summary>
+    public IReadOnlyList<long> StateBytes =>
+        [.. ranks.Select(rank => rank.Optimizer.GetState().Vectors.Values.Sum(vector => vector.numel() * vector.element_size()))];
+
     /// <summary>Training steps done so far.</summary>
     public long Steps => ranks.Length > 0 ? ranks[0].Steps : stepsElsewhere;
 

@@ -11,8 +11,8 @@ namespace Dho2;
 /// <param name="Samples">Samples in the step, over all replicas.</param>
 public sealed record StepResult(long Step, double Loss, double GradientNorm, double LearningRate, int Samples)
 {
-    /// <summary>Bytes that the reporting rank has sent in this step, its share of a curvature estimate before it included.</summary>
-    public long BytesSent { get; init; }
+    /// <summary>What the reporting rank has sent in this step, a curvature estimate before it included; null where nobody counted.</summary>
+    public RankTraffic? Traffic { get; init; }
 
     /// <summary>The round of agreement that ended the step; null where none did.</summary>
     public AdmmRound? Round { get; init; }

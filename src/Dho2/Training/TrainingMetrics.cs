@@ -9,7 +9,7 @@ internal static class TrainingMetrics
     private static readonly Meter Meter = new("Dho2");
 
     private static readonly Counter<long> Sent = Meter.CreateCounter<long>(
-        "dho2.communication.sent", "By", "Bytes that a rank has sent in training steps and the estimates before them; by rank, replica and position.");
+        "dho2.communication.sent", "By", "Bytes that a rank has sent in training steps and the estimates before them; by rank, replica and stage.");
 
     private static readonly Gauge<double> Primal = Meter.CreateGauge<double>(
         "dho2.admm.residual.primal", null, "How far the replicas were from the consensus at the last round.");
@@ -21,18 +21,18 @@ internal static class TrainingMetrics
         "dho2.admm.sigma", null, "The weight of the proximal term.");
 
     /// <summary>Records a step: every rank what it has sent, one of them the round.</summary>
-    public static void RecordStep(RankGrid grid, long sent, AdmmRound? round)
+    public static void RecordStep(RankTraffic traffic, AdmmRound? round)
     {
         if (Sent.Enabled)
         {
             Sent.Add(
-                sent,
-                new KeyValuePair<string, object?>("rank", grid.World.Rank),
-                new KeyValuePair<string, object?>("replica", grid.Place.Replica),
-                new KeyValuePair<string, object?>("position", grid.Place.Position));
+                traffic.Sent,
+                new KeyValuePair<string, object?>("rank", traffic.Rank),
+                new KeyValuePair<string, object?>("replica", traffic.Replica),
+                new KeyValuePair<string, object?>("stage", traffic.Stage));
         }
 
-        if (round is not null && grid.World.Rank == 0)
+        if (round is not null && traffic.Rank == 0)
         {
             Primal.Record(round.PrimalResidual);
             Dual.Record(round.DualResidual);

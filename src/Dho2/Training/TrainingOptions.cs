@@ -30,6 +30,7 @@ public sealed record TrainingOptions
     private readonly double l2Penalty;
     private readonly double decoupledWeightDecay;
     private readonly int threadsPerRank;
+    private readonly int gradientBuckets = 1;
 
     /// <summary>The base optimizer's rate; above 0.</summary>
     /// <exception cref="ArgumentOutOfRangeException">Not a finite number above 0.</exception>
@@ -125,6 +126,18 @@ public sealed record TrainingOptions
     /// rates, clipping, weight decay, scope and seed are taken from the plan and from these options.
     /// </summary>
     public HybridSettings Update { get; init; } = new();
+
+    /// <summary>
+    /// Calls in which the first stage's gradients are reduced over its replicas, each as soon as its part of the last backward
+    /// is done; at least 1, which reduces them together after it. Every further bucket walks the upper part of the stage's last
+    /// backward once more. The other stages' reductions are over before the first stage's backward is, whatever this says.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">Below 1.</exception>
+    public int GradientBuckets
+    {
+        get => gradientBuckets;
+        init => gradientBuckets = value >= 1 ? value : throw OutOfRange(nameof(GradientBuckets), value, "at least 1");
+    }
 
     /// <summary>
     /// Native threads that each rank may use within an operation; 0 divides the processors by this process's ranks. The

@@ -32,6 +32,9 @@ internal sealed partial class TrainingRank : IDisposable
     private readonly CurvatureWork? curvature;
     private readonly AgreedState agreed;
     private readonly RateSchedule? schedule;
+    private readonly ParameterShard? shard;
+    private readonly GradientReducer? reducer;
+    private readonly TrafficForecast forecast;
     private long reportedBytes;
 
     /// <summary>Builds the rank's stage. All ranks of the world do so in step.</summary>
@@ -50,7 +53,8 @@ internal sealed partial class TrainingRank : IDisposable
         var context = new StageContext(setup.Options.Seed) { DType = setup.DType, Device = world.Device };
         stages = [.. setup.Layout.StagesAt(Stage).Select(stage => setup.Definition.Stages[stage](context))];
         flat = new FlatParameters(
-            [.. stages.SelectMany(stage => stage.Layers)], context.DType, context.Device, [.. stages.SelectMany(stage => stage.Mirrors)]);
+            [.. stages.SelectMany(stage => stage.Layers)], context.DType, context.Device, [.. stages.SelectMany(stage => stage.Mirrors)],
+            setup.Plan.IsSharded ? setup.Replicas : 1);
         CompareParameters();
         executor = new PipelineExecutor(stages, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss)
         {
@@ -59,16 +63,19 @@ internal sealed partial class TrainingRank : IDisposable
             Ties = setup.Layout.Chunks == 1 ? new StageTies(stages[0], flat, setup.Definition.Ties, pipeline) : null,
         };
 
-        ParameterSegment[] segments = [.. flat.Segments.Select(s => new ParameterSegment(s.Name, s.Offset, s.Length))];
-        var model = new ShardedSpace(segments, pipeline, setup.DType, context.Device);
-        ShardedSpace space = setup.Curvature?.Scope == CurvatureScope.Stage ? new ShardedSpace(segments, null, setup.DType, context.Device) : model;
+        shard = setup.Plan.IsSharded ? new ParameterShard(flat, replicas) : null;
+        reducer = CreateReducer();
+        IReadOnlyList<ParameterSegment> segments = shard?.Segments ?? [.. flat.Segments.Select(s => new ParameterSegment(s.Name, s.Offset, s.Length))];
+        var model = new ShardedSpace(segments, shard is null ? pipeline : workers, setup.DType, context.Device);
+        ShardedSpace space = setup.Curvature?.Scope == CurvatureScope.Stage ? new ShardedSpace(segments, shard is null ? null : replicas, setup.DType, context.Device) : model;
+        forecast = new TrafficForecast(setup, grid, Stage, space);
         optimizer = new HybridOptimizer(space, setup.HybridSettings, model);
-        curvature = setup.Curvature is null ? null : CurvatureWork.Create(setup, grid, space, optimizer);
+        curvature = setup.Curvature is null ? null : CurvatureWork.Create(setup, grid, space, optimizer, shard);
         admm = setup.Admm is { } rule ? CreateAdmm(rule) : null;
         agreed = new AgreedState(flat, replicas, admm as ConsensusUpdate);
         schedule = setup.Options.LearningRateSchedule is { } create ? new RateSchedule(create, setup.Options.LearningRate) : null;
         LearningRate = schedule?.Rate ?? LearningRate;
-        reportedBytes = grid.BytesSent;
+        reportedBytes = BytesSent;
     }
 
     /// <summary>The replica, counted from 0.</summary>
@@ -97,7 +104,10 @@ internal sealed partial class TrainingRank : IDisposable
     public FlatParameters Flat => flat;
 
     /// <summary>Bytes that this rank has sent so far.</summary>
-    public long BytesSent => grid.BytesSent;
+    public long BytesSent => grid.BytesSent + (reducer?.BytesSent ?? 0);
+
+    /// <summary>What was sent in the last step, and what the plan said; null before the first.</summary>
+    public RankTraffic? Traffic { get; private set; }
 
     /// <summary>Puts what the replicas have agreed on in place of what this rank trains, until the result is disposed.</summary>
     public IDisposable EnterAgreed() => agreed.Enter();
@@ -112,7 +122,7 @@ internal sealed partial class TrainingRank : IDisposable
         }
     }
 
-    /// <summary>The optimizer of the rank's shard.</summary>
+    /// <summary>The optimizer of the rank's parameters, or of its share of them.</summary>
     public HybridOptimizer Optimizer => optimizer;
 
     /// <summary>This rank's part in estimating curvature; null where there is none.</summary>
@@ -150,7 +160,9 @@ internal sealed partial class TrainingRank : IDisposable
         if (curvature.IsDue && !curvature.IsBusy && (admm is null || Steps % admm.Period == 0))
         {
             StartEstimate(curvature, batch, draw);
-            found = [.. found, .. curvature.TakeEffect(Steps + 1)];
+            IReadOnlyList<CurvatureRefreshed> fresh = curvature.TakeEffect(Steps + 1);
+            forecast.EndEstimate(fresh);
+            found = [.. found, .. fresh];
         }
 
         return found;
@@ -171,6 +183,7 @@ internal sealed partial class TrainingRank : IDisposable
             replicas.AllReduce(total);
         }
 
+        forecast.BeginEstimate(MicroBatchesOf(chosen.Samples), shared);
         work.Start(
             flat,
             new CurvatureBatch(
@@ -189,7 +202,8 @@ internal sealed partial class TrainingRank : IDisposable
         bool local = admm is { AveragesGradients: false };
         int[] sizes = MicroBatchesOf(batch.Samples);
         double share = (double)batch.Samples / samples;
-        flat.Gradients.zero_();
+        flat.PaddedGradients.zero_();
+        int pairs = optimizer.Subspace?.Count ?? 0;
         double loss = executor.Train(
             setup.Instructions(Stage, sizes.Length),
             batch,
@@ -197,22 +211,19 @@ internal sealed partial class TrainingRank : IDisposable
             Steps,
             local ? batch.Samples : samples,
             Replica * setup.Plan.MicroBatches.Count);
-        if (setup.Replicas > 1 && !local)
-        {
-            Note("all-reduce of gradients");
-            replicas.AllReduce(flat.Gradients);
-        }
+        Note("all-reduce of gradients");
+        torch.Tensor gradient = ReduceGradients(local);
 
         double count = batch.Samples;
         if (setup.Definition.CountedLoss is not null)
         {
-            count = DivideByCount(ref loss, local, local ? batch.Samples : samples);
+            count = DivideByCount(gradient, ref loss, local, local ? batch.Samples : samples);
         }
 
         Note("norm and loss");
 
         // Local losses and gradients are means over the replica's own samples, or over what its loss counts.
-        double norm = optimizer.ClipGradient(flat.Gradients);
+        double norm = optimizer.ClipGradient(gradient);
         Span<double> sums = [local ? count * loss : loss, executor.IsLast ? share * norm : 0, executor.IsLast ? count : 0];
         workers.AllReduce(sums);
         sums[0] = !local ? sums[0] : sums[2] > 0 ? sums[0] / sums[2] : 0;
@@ -222,17 +233,19 @@ internal sealed partial class TrainingRank : IDisposable
         if (admm is not null)
         {
             using IDisposable noGrad = torch.no_grad();
-            admm.AddLocalTerm(flat.Gradients, flat.Values);
+            admm.AddLocalTerm(gradient, flat.Values);
         }
 
         Note("optimizer step");
-        optimizer.Step(flat.Values, flat.Gradients);
+        optimizer.Step(shard?.Values ?? flat.Values, gradient);
+        shard?.GatherValues();
         Steps++;
         AdmmRound? round = admm is not null && Steps % admm.Period == 0 ? EndPeriod(admm) : null;
-        long sent = grid.BytesSent - reportedBytes;
+        long sent = BytesSent - reportedBytes;
         reportedBytes += sent;
-        TrainingMetrics.RecordStep(grid, sent, round);
-        var result = new StepResult(Steps, sums[0], sums[1], optimizer.LearningRate, samples) { BytesSent = sent, Round = round };
+        Traffic = new RankTraffic(grid.World.Rank, Replica, Stage, sent, forecast.Step(sizes, pairs, round is not null));
+        TrainingMetrics.RecordStep(Traffic, round);
+        var result = new StepResult(Steps, sums[0], sums[1], optimizer.LearningRate, samples) { Traffic = Traffic, Round = round };
         if (setup.Options.ScheduleUnit == ScheduleUnit.Step)
         {
             Advance(result.Loss);
@@ -264,12 +277,14 @@ internal sealed partial class TrainingRank : IDisposable
         }
 
         Evaluation result = sums.Reduce(workers);
-        reportedBytes = grid.BytesSent;
+        reportedBytes = BytesSent;
         return result;
     }
 
     public void Dispose()
     {
+        reducer?.Dispose();
+        shard?.Dispose();
         agreed.Dispose();
         schedule?.Dispose();
         admm?.Dispose();
@@ -325,14 +340,52 @@ internal sealed partial class TrainingRank : IDisposable
 
     /// <summary>Turns a gradient and a loss that were divided by samples into those divided by what the loss counts; 0 where it counts nothing.</summary>
     /// <returns>What the loss has counted: on this replica where it trains locally, else on all of them.</returns>
-    private double DivideByCount(ref double loss, bool local, int samples)
+    private double DivideByCount(torch.Tensor gradient, ref double loss, bool local, int samples)
     {
         Span<double> count = [executor.IsLast ? executor.Count : 0];
         (local ? pipeline : workers).AllReduce(count);
         double factor = count[0] > 0 ? samples / count[0] : 0;
-        flat.Gradients.mul_(factor);
+        gradient.mul_(factor);
         loss *= factor;
         return count[0];
+    }
+
+    // Only the first stage's reduction has nothing else to overlap with: the others' own is over before it ends its backward.
+    private GradientReducer? CreateReducer()
+    {
+        if (setup.Options.GradientBuckets == 1 || setup.Replicas == 1 || shard is not null || setup.Admm is { Rule: AdmmRule.Consensus }
+            || !executor.IsFirst || setup.Layout.Chunks > 1 || setup.Definition.Ties.Count > 0)
+        {
+            return null;
+        }
+
+        IReadOnlyList<GradientBucket> buckets = GradientBucket.Split([.. flat.Segments.Select(s => s.Length)], setup.Options.GradientBuckets);
+        var created = new GradientReducer(replicas, flat.Gradients, buckets);
+        executor.Segments = new BackwardSegments(
+            [.. buckets.Select(b => flat.Parameters.Skip(b.FirstParameter).Take(b.Parameters).Cast<torch.Tensor>().ToArray())], created.Add);
+        return created;
+    }
+
+    /// <summary>Adds up gradients over the replicas, where that is done in every step.</summary>
+    /// <returns>The gradient that this rank goes on with: its own, the sum of all, or its share of that.</returns>
+    private torch.Tensor ReduceGradients(bool local)
+    {
+        if (shard is not null)
+        {
+            shard.ReduceGradients();
+            return shard.Gradient;
+        }
+
+        if (reducer is not null)
+        {
+            reducer.Complete();
+        }
+        else if (setup.Replicas > 1 && !local)
+        {
+            replicas.AllReduce(flat.Gradients);
+        }
+
+        return flat.Gradients;
     }
 
     private void Advance(double loss)

@@ -45,9 +45,9 @@ internal static class RandomDescriptions
             .Select(c => new CurvatureOptions(c.Item1.Item1, c.Item1.Item2, c.Item1.Item3, c.Item1.Item4, c.Item1.Item5, c.Item2, c.Item3, c.Item4, c.Item5, (CurvatureMode)(c.Item1.Item1 % 3), c.Item1.Item2 % 5)).Null(),
         Gen.Select(Small, Gen.Double, Gen.Double, Gen.Enum<AdmmRule>(), Gen.Bool, (p, s, r, k, l) => new AdmmOptions(p, s, r, k) { LocalCurvature = l }).Null(),
         Gen.Enum<DType>(),
-        Gen.Select(Small, Small, Name.Null()),
+        Gen.Select(Small, Small, Name.Null(), Gen.Bool),
         (a, memory, curvature, admm, dtype, more) =>
-            new ModelOptions(a.Item1, a.Item2, a.Item3, a.Item4, a.Item5, memory, curvature, admm, dtype, more.Item1, more.Item2, more.Item3));
+            new ModelOptions(a.Item1, a.Item2, a.Item3, a.Item4, a.Item5, memory, curvature, admm, dtype, more.Item1, more.Item2, more.Item3) { ShardsOptimizer = more.Item4 });
 
     private static readonly Gen<EquatableArray<VariableValue>> Variables =
         List(Gen.Select(Name, Small, (n, v) => new VariableValue(n, v)));

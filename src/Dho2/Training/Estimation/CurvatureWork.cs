@@ -26,14 +26,15 @@ internal abstract class CurvatureWork : IDisposable
     /// <param name="grid">The rank's groups; stay the caller's.</param>
     /// <param name="space">The space of the optimizer's subspace: over all stages, or this stage alone.</param>
     /// <param name="optimizer">The optimizer that takes the eigenpairs; stays the caller's.</param>
-    public static CurvatureWork Create(TrainingSetup setup, RankGrid grid, ShardedSpace space, HybridOptimizer optimizer)
+    /// <param name="shard">This replica's share, where vectors are shared out over replicas; null where they are whole.</param>
+    public static CurvatureWork Create(TrainingSetup setup, RankGrid grid, ShardedSpace space, HybridOptimizer optimizer, ParameterShard? shard)
     {
         if (setup.Plan.Curvature!.Mode == CurvatureMode.Dedicated)
         {
             return new DedicatedCurvature(setup, grid, optimizer);
         }
 
-        EstimateRun run = new(setup, grid.Pipeline, EstimateRun.CreateHessian(setup, grid.Pipeline), space);
+        EstimateRun run = new(setup, grid.Pipeline, EstimateRun.CreateHessian(setup, grid.Pipeline, shard is null), space) { Shard = shard };
         return setup.Plan.Curvature.Mode == CurvatureMode.Amortized ? new AmortizedCurvature(run, optimizer) : new BlockingCurvature(run, optimizer);
     }
 

@@ -48,6 +48,9 @@ internal sealed class EstimateRun : IDisposable
         ignored = space.Zeros();
     }
 
+    /// <summary>This replica's share, where the space's vectors are shared out over replicas; null where they are whole.</summary>
+    public ParameterShard? Shard { get; init; }
+
     /// <summary>Whether a run was begun and is not complete.</summary>
     public bool InProgress { get; private set; }
 
@@ -55,13 +58,17 @@ internal sealed class EstimateRun : IDisposable
     public long Runs { get; set; }
 
     /// <summary>The operator of one stage.</summary>
-    public static PipelineHessian CreateHessian(TrainingSetup setup, ICommunicator pipeline)
+    /// <param name="setup">The run.</param>
+    /// <param name="pipeline">The stages that take part; stays the caller's.</param>
+    /// <param name="reducesProducts">Whether products are added up over replicas there and then.</param>
+    public static PipelineHessian CreateHessian(TrainingSetup setup, ICommunicator pipeline, bool reducesProducts = true)
     {
         var context = new Pipelines.StageContext(setup.Options.Seed) { DType = setup.DType, Device = pipeline.Device };
         Pipelines.IPipelineStage twin = setup.Definition.Stages[pipeline.Rank](context);
         return new PipelineHessian(twin, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss, setup.Products, setup.Definition.Ties)
         {
             CountedLoss = setup.Definition.CountedLoss,
+            ReducesProducts = reducesProducts,
         };
     }
 
@@ -155,7 +162,7 @@ internal sealed class EstimateRun : IDisposable
     {
         if (!estimator.InProgress)
         {
-            estimator.Start(hessian, previous);
+            estimator.Start(new Whole(this), previous);
         }
 
         return estimator.Advance();
@@ -168,7 +175,7 @@ internal sealed class EstimateRun : IDisposable
         {
             if (Agree(false))
             {
-                hessian.Multiply(zero, ignored, stage);
+                Multiply(zero, ignored, stage);
             }
 
             return Agree(false);
@@ -188,6 +195,19 @@ internal sealed class EstimateRun : IDisposable
         }
 
         return Agree(complete);
+    }
+
+    // On shares of vectors, where replicas hold shares.
+    private void Multiply(torch.Tensor direction, torch.Tensor product, int firstStage = 0)
+    {
+        if (Shard is null)
+        {
+            hessian.Multiply(direction, product, firstStage);
+        }
+        else
+        {
+            Shard.Multiply((whole, result) => hessian.Multiply(whole, result, firstStage), direction, product);
+        }
     }
 
     private bool Agree(bool flag)
@@ -210,17 +230,25 @@ internal sealed class EstimateRun : IDisposable
         return EstimateNumbers.Read(numbers);
     }
 
+    /// <summary>The whole model's matrix.</summary>
+    private sealed class Whole(EstimateRun run) : IHessianOperator
+    {
+        public long LocalSize => run.zero.NumberOfElements;
+
+        public void Multiply(torch.Tensor direction, torch.Tensor product) => run.Multiply(direction, product);
+    }
+
     /// <summary>One stage's diagonal block: the product with a vector that is zero on all other stages.</summary>
     private sealed class Block(EstimateRun run, int stage) : IHessianOperator
     {
-        public long LocalSize => run.hessian.LocalSize;
+        public long LocalSize => run.zero.NumberOfElements;
 
         public bool Multiplied { get; set; }
 
         public void Multiply(torch.Tensor direction, torch.Tensor product)
         {
             run.Agree(true);
-            run.hessian.Multiply(direction, product, stage);
+            run.Multiply(direction, product, stage);
             Multiplied = true;
         }
     }

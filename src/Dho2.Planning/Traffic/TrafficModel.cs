@@ -1,0 +1,122 @@
+using System.Collections.Generic;
+using System.Linq;
+
+namespace Dho2.Planning;
+
+/// <summary>
+/// Predicts, to the byte, what each worker of a run sends: in a training step, in building the graphs of an estimate and in
+/// a Hessian-vector product. Stages with tied parameters send more, which is not counted here.
+/// </summary>
+public sealed class TrafficModel
+{
+    private readonly Plan plan;
+    private readonly int replicas;
+    private readonly int positions;
+    private readonly long element;
+
+    /// <summary>Prepares the prediction of a plan.</summary>
+    public TrafficModel(Plan plan)
+    {
+        this.plan = plan;
+        replicas = plan.Options.Replicas;
+        positions = plan.Layout.Ranks;
+        element = ElementTypes.SizeOf(plan.Options.DType);
+    }
+
+    private AdmmOptions? Admm => replicas > 1 ? plan.Options.Admm : null;
+
+    private bool IsLocal => Admm?.Rule == AdmmRule.Consensus;
+
+    private int Workers => positions * replicas;
+
+    /// <summary>One training step.</summary>
+    /// <param name="position">The rank's place in its pipeline: with one stage on each rank, its stage.</param>
+    /// <param name="facts">What the step does.</param>
+    public StepTraffic Step(int position, StepFacts facts)
+    {
+        bool sharded = plan.IsSharded;
+        int normGroup = sharded ? Workers : positions;
+        long numbers = RingVolume.Numbers(normGroup, 1) + RingVolume.Numbers(Workers, 3);
+        if (facts.CountsLoss)
+        {
+            numbers += RingVolume.Numbers(IsLocal ? positions : Workers, 1);
+        }
+
+        if (facts.Pairs > 0)
+        {
+            bool isGlobal = plan.Options.Curvature!.Scope == CurvatureScope.Global;
+            int group = (isGlobal ? positions : 1) * (sharded ? replicas : 1);
+            int readings = plan.Options.Base == BaseKind.Adam || facts.DecaysWeights ? 2 : 1;
+            numbers += readings * RingVolume.Numbers(group, facts.Pairs);
+        }
+
+        return new StepTraffic(
+            Cuts(position, facts.Sizes),
+            IsLocal ? 0 : sharded ? SafeInteger.Multiply(ShareBytes(position), 2L * (replicas - 1)) : Reduction(position),
+            facts.EndsPeriod ? Round(position) : 0,
+            numbers);
+    }
+
+    /// <summary>The forward and the backward of some micro-batches, as in training and in building the graphs of an estimate.</summary>
+    /// <param name="position">The rank's place in its pipeline.</param>
+    /// <param name="sizes">Samples in each micro-batch.</param>
+    public long? Cuts(int position, IReadOnlyList<int> sizes) => MemoryModel.Sum(plan.Layout.StagesOf(position).Select(stage =>
+        SafeInteger.Add(Sum(stage, sizes, differentiableOnly: false), Sum(stage - 1, sizes, differentiableOnly: true))));
+
+    /// <summary>One product with the whole model's Hessian over some micro-batches.</summary>
+    /// <param name="position">The rank's place in its pipeline: with one stage on each rank, its stage.</param>
+    /// <param name="sizes">The micro-batches of the curvature batch.</param>
+    public long? Product(int position, IReadOnlyList<int> sizes)
+    {
+        long? sweeps = MemoryModel.Sum(plan.Layout.StagesOf(position).Select(stage =>
+            SafeInteger.Add(Sum(stage, sizes, differentiableOnly: true), Sum(stage - 1, sizes, differentiableOnly: true))));
+        long? reduced = replicas == 1 || Admm is { Rule: AdmmRule.Consensus, LocalCurvature: true } ? 0
+            : plan.IsSharded ? SafeInteger.Multiply(ShareBytes(position), 2L * (replicas - 1))
+            : Reduction(position);
+        return SafeInteger.Add(sweeps, reduced);
+    }
+
+    private long? Reduction(int position) => ParameterBytes(position) is { } bytes ? RingVolume.AllReduce(replicas, bytes) : null;
+
+    private long? Round(int position)
+    {
+        if (Admm!.Rule == AdmmRule.Dual)
+        {
+            return RingVolume.Numbers(positions, 1);
+        }
+
+        long? buffers = MemoryModel.Sum(plan.Layout.StagesOf(position).Select(stage => plan.Stages[stage].Buffers is { } known
+            ? known.Where(b => ElementTypes.IsFloating(b.DType)).Sum(b => RingVolume.AllReduce(replicas, b.Count * ElementTypes.SizeOf(b.DType)))
+            : (long?)null));
+        long numbers = RingVolume.Numbers(replicas, 2) + RingVolume.Numbers(positions, 2) + (Admm.LocalCurvature ? RingVolume.Numbers(replicas, 1) : 0);
+        return SafeInteger.Add(SafeInteger.Add(Reduction(position), buffers), numbers);
+    }
+
+    private long? ParameterCount(int stage) =>
+        plan.Stages[stage].Parameters is { } parameters ? parameters.Sum(p => p.Count) : null;
+
+    private long? ParameterBytes(int position) => SafeInteger.Multiply(ParameterCount(position), element);
+
+    private long? ShareBytes(int position) =>
+        ParameterCount(position) is { } count ? (count + replicas - 1) / replicas * element : null;
+
+    /// <summary>What crosses a cut, in one direction, if its two stages are on different ranks.</summary>
+    private long? Sum(int cut, IReadOnlyList<int> sizes, bool differentiableOnly)
+    {
+        if (cut < 0 || cut >= plan.Cuts.Count || plan.RankOf(cut) == plan.RankOf(cut + 1))
+        {
+            return 0;
+        }
+
+        return MemoryModel.Sum(sizes.SelectMany(size => plan.Cuts[cut].Values
+            .Where(value => value.Differentiable || !differentiableOnly)
+            .Select(value => value.Type is { } type ? MemoryModel.Bytes(type, size) : ScalarBytes(value.TypeName))));
+    }
+
+    private static long? ScalarBytes(string typeName) => typeName switch
+    {
+        "long" or "int" or "double" or "float" => sizeof(long),
+        "bool" => sizeof(bool),
+        _ => null,
+    };
+}
