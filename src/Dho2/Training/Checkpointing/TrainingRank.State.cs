@@ -136,11 +136,11 @@ internal sealed partial class TrainingRank : IStateful
             state.Weights(flat.Values);
         }
 
-        bool keepsSubspace = KeepsSubspace(state);
-        LoadOptimizer(state, keepsSubspace);
+        bool keepsCurvature = KeepsCurvature(state);
+        LoadOptimizer(state, keepsCurvature && state.HasNumbers("optimizer.curvature.eigenvalues"));
         if (curvature is not null)
         {
-            if (keepsSubspace)
+            if (keepsCurvature)
             {
                 LoadEstimate(state, curvature);
             }
@@ -246,9 +246,10 @@ internal sealed partial class TrainingRank : IStateful
     }
 
     // Eigenvectors of the whole Hessian are anybody's; those of one stage's block only mean something to the same stage.
-    private bool KeepsSubspace(StateReader state)
+    // Before the first ones are in force there may be an estimate already.
+    private bool KeepsCurvature(StateReader state)
     {
-        if (curvature is null || !state.HasNumbers("optimizer.curvature.eigenvalues"))
+        if (curvature is null || !state.HasNumbers(StartedName))
         {
             return false;
         }
