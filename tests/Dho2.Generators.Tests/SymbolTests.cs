@@ -79,6 +79,9 @@ public sealed class SymbolTests
         IFieldSymbol { IsStatic: false } field when IsOfModel(field) => "member " + field.Name,
         IPropertySymbol { IsStatic: false } property when IsOfModel(property) => "member " + property.Name,
         IMethodSymbol { Name: "forward" or "call" } method => "forward " + method.Name,
+
+        // What "var (a, b)" stands for carries the variables' names, which differ from one unrolled round to the next.
+        INamedTypeSymbol { IsTupleType: true, TupleUnderlyingType: { } plain } => plain.ToDisplayString(SymbolDisplayFormat.FullyQualifiedFormat),
         var symbol => symbol?.ToDisplayString(SymbolDisplayFormat.FullyQualifiedFormat.WithMemberOptions(
             SymbolDisplayMemberOptions.IncludeContainingType | SymbolDisplayMemberOptions.IncludeParameters)),
     };

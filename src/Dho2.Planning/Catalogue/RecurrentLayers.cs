@@ -14,7 +14,9 @@ internal static class RecurrentLayers
         {
             bool hasCell = name == "LSTM";
             add(name, new LayerRule(owner => Own(owner, gates), c => Sequence(c, name, gates, kept, hasCell)));
-            add(name + "Cell", new LayerRule(owner => OwnCell(owner, gates), c => Cell(c, name + "Cell", gates, kept, hasCell)));
+
+            // TorchSharp refuses an LSTM cell without states; with them, in a tuple, its result is not followed.
+            add(name + "Cell", new LayerRule(owner => OwnCell(owner, gates), c => hasCell ? c.Unknown() : Cell(c, name + "Cell", gates, kept)));
         }
     }
 
@@ -103,7 +105,7 @@ internal static class RecurrentLayers
         return new SymbolicList(results);
     }
 
-    private static Symbolic Cell(CallContext c, string kind, int gates, int kept, bool hasCell)
+    private static Symbolic Cell(CallContext c, string kind, int gates, int kept)
     {
         SymbolicTensor x = c.Input;
         Dimension hidden = c.Settings.Integer("hiddenSize", 0);
@@ -116,19 +118,18 @@ internal static class RecurrentLayers
         bool fits = c.LayerArgument(1) switch
         {
             SymbolicNull => true,
-            SymbolicTensor { Shape: { Count: 2 } state } when !hasCell =>
+            SymbolicTensor { Shape: { Count: 2 } state } =>
                 x.Shape is { Count: 2 } own && state[0] == own[0] && state[1] == hidden,
             _ => false,
         };
-        // TorchSharp refuses to run an LSTM cell without biases.
-        if (x.Shape is not { Count: 2 } shape || x.Type != c.Elements || !fits || (hasCell && c.Settings.Boolean("bias", true) != true))
+        if (x.Shape is not { Count: 2 } shape || x.Type != c.Elements || !fits)
         {
             return c.Unknown();
         }
 
         SymbolicTensor h = c.New([shape[0], hidden], x.Type, differentiable: true);
         Cost(c, x, shape[0], expected + hidden, hidden, hidden, gates, kept);
-        return hasCell ? new SymbolicList([h, c.New([shape[0], hidden], x.Type, differentiable: true)]) : h;
+        return h;
     }
 
     /// <summary>
