@@ -131,7 +131,8 @@ internal static class TrainingRun
                     }
 
                     Process.GetCurrentProcess().Kill();
-                }) { IsBackground = true }.Start();
+                })
+                { IsBackground = true }.Start();
             }
         }
 

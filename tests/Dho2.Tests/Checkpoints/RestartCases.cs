@@ -126,7 +126,8 @@ internal static class RestartCases
         cases["reduced"] = Options(new() { Curvature = Global, Replicas = 2, Batch = 16 });
         cases["bfloat16"] = Options(new() { Curvature = Global }) with { Update = new HybridSettings { VectorType = ScalarType.BFloat16 } };
         cases["balanced"] = Options(new() { Replicas = 2, Batch = 16, Admm = new AdmmOptions(2, 0.1, 1, AdmmRule.Consensus) })
-            with { ResidualBalance = new() { Ratio = 1.5 } };
+            with
+        { ResidualBalance = new() { Ratio = 1.5 } };
         cases["schedule"] = Options(new()) with
         {
             FinalLearningRate = null,

@@ -55,13 +55,15 @@ internal sealed record Launcher(LauncherKind Kind, string Name, int Rank, int Si
         {
             found = new(
                 LauncherKind.Mpi, "OpenMPI's mpirun", Number("OMPI_COMM_WORLD_RANK"), Number("OMPI_COMM_WORLD_SIZE"),
-                Number("OMPI_COMM_WORLD_LOCAL_RANK"), Number("OMPI_COMM_WORLD_LOCAL_SIZE"), variable("PMIX_NAMESPACE") ?? string.Empty) { IsOpenMpi = true };
+                Number("OMPI_COMM_WORLD_LOCAL_RANK"), Number("OMPI_COMM_WORLD_LOCAL_SIZE"), variable("PMIX_NAMESPACE") ?? string.Empty)
+            { IsOpenMpi = true };
         }
         else if (Has("SLURM_PROCID") && Number("SLURM_STEP_NUM_TASKS") > 1)
         {
             found = new(
                 LauncherKind.Mpi, "srun", Number("SLURM_PROCID"), Number("SLURM_STEP_NUM_TASKS"), Number("SLURM_LOCALID"),
-                -1, $"{variable("SLURM_JOB_ID")}.{variable("SLURM_STEP_ID")}.{variable("SLURM_RESTART_COUNT")}") { IsOpenMpi = Has("PMIX_RANK") };
+                -1, $"{variable("SLURM_JOB_ID")}.{variable("SLURM_STEP_ID")}.{variable("SLURM_RESTART_COUNT")}")
+            { IsOpenMpi = Has("PMIX_RANK") };
         }
         else if (Has("PMI_SIZE"))
         {
