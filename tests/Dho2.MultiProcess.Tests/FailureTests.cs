@@ -30,7 +30,7 @@ public class FailureTests(ITestOutputHelper output)
         return rows;
     }
 
-    [Theory]
+    [ProcessTheory]
     [MemberData(nameof(Kills))]
     public void ARankThatIsKilledIsNamedWithWhatItWasAt(string mpi, string kind, string at)
     {
@@ -60,7 +60,7 @@ public class FailureTests(ITestOutputHelper output)
         Assert.Matches($"^dho2: rank {Doomed} of 4: Rank {Doomed}, stage 0, step 3, micro-batch 0, Forward: out of paper", Assert.Single(result.Messages));
     }
 
-    [Theory]
+    [ProcessTheory]
     [MemberData(nameof(Witnesses))]
     public void ARankWhoseProgramEndsIsNamed(string mpi)
     {
@@ -101,7 +101,7 @@ public class FailureTests(ITestOutputHelper output)
         Assert.Contains("rank 1", message, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [ProcessFact]
     public void APortInUseIsNamedWithTheWayOut()
     {
         using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Any, 0);
@@ -113,7 +113,7 @@ public class FailureTests(ITestOutputHelper output)
         Assert.Contains("DHO2_PORT", string.Join("\n", result.Messages), StringComparison.Ordinal);
     }
 
-    [Fact]
+    [ProcessFact]
     public void ARankThatNeverComesToTheRendezvousIsNamed()
     {
         using var job = new Job();

@@ -22,7 +22,7 @@ public class TrainingTests
         return runs;
     }
 
-    [Theory]
+    [ProcessTheory]
     [MemberData(nameof(Runs))]
     public void TwoStagesTimesTwoReplicasGiveTheLossesOfOneProcess(string mpi, string kind, bool deterministic)
     {
