@@ -14,14 +14,9 @@ public sealed class SharedModelTests
 
     [Theory]
     [MemberData(nameof(Names))]
-    public void TiedParametersTrainAsOne(string name) => Check(SharedModels.Tied[name]);
-
-    [Fact(Skip = "TorchSharp 0.107 releases a weight that two Linear layers share when it converts the first of them, so that neither the stage nor the unsplit model can be float64.")]
-    public void SeveralLayersOfAStageShareAParameter() => Check(SharedModels.SeveralOnAStage);
-
-    private static void Check((string Source, long Parameters) model)
+    public void TiedParametersTrainAsOne(string name)
     {
-        (string source, long parameters) = model;
+        (string source, long parameters) = SharedModels.Tied[name];
         PipelineDefinition definition = new StageChain(Generation.Clean(source)).Definition;
         Plan plan = Planner.Plan(ModelDescriptionText.Parse(definition.DescriptionText)).Plan!;
         Assert.Equal(parameters, plan.Stages.Sum(stage => stage.Parameters!.Value.Sum(p => p.Count)));

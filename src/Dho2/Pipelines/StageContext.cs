@@ -45,7 +45,11 @@ public sealed class StageContext
                     module.to(Device, DType);
                     break;
                 case TorchSharp.Modules.Parameter parameter when parameter.dtype != DType || parameter.device_type != Device.type:
-                    throw new NotSupportedException($"Parameter '{name}' is {parameter.dtype}; stages are built with {DType}.");
+                    using (parameter)
+                    using (torch.no_grad())
+                    {
+                        return (T)(object)new TorchSharp.Modules.Parameter(parameter.to(DType, Device), parameter.requires_grad);
+                    }
             }
 
             return layer;

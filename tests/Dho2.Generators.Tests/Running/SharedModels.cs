@@ -32,6 +32,20 @@ internal static class SharedModels
                 [Stage(1)] private readonly Linear head = Linear(8, 11, hasBias: false);
             """,
             "return head.forward(tokens.forward(x) + head.weight.mean([0L]));"), 88 + 88),
+        ["SeveralOnAStage"] = (Net(
+            """
+                [Stage(0)] private readonly Embedding tokens = Embedding(11, 11);
+                [Stage(0), TiedTo("tokens.weight")] private readonly Linear first = Linear(11, 11);
+                [Stage(1), TiedTo(nameof(tokens))] private readonly Linear second = Linear(11, 11);
+                [Stage(1), TiedTo(nameof(second))] private readonly Linear third = Linear(11, 11);
+                [Stage(1)] private readonly Parameter scale = Parameter(ones(11) * 0.5);
+                [Stage(2)] private readonly Linear head = Linear(11, 11);
+            """,
+            """
+                    var h = first.forward(tokens.forward(x)).tanh();
+                    h = third.forward(second.forward(h).tanh()) * scale + tokens.weight.mean([0L]);
+                    return head.forward(h * scale);
+            """), 121 + 11 + 11 + 11 + 132),
         ["ConstructorOfItsOwn"] = (Net(
             """
                 [Stage(0)] private readonly Embedding tokens;
@@ -46,22 +60,6 @@ internal static class SharedModels
             """,
             "return head.forward(tokens.forward(x).tanh());"), 88),
     };
-
-    /// <summary>A parameter that two linear layers of a stage share, and another stage's too.</summary>
-    public static (string Source, long Parameters) SeveralOnAStage { get; } = (Net(
-            """
-                [Stage(0)] private readonly Embedding tokens = Embedding(11, 11);
-                [Stage(0), TiedTo("tokens.weight")] private readonly Linear first = Linear(11, 11);
-                [Stage(1), TiedTo(nameof(tokens))] private readonly Linear second = Linear(11, 11);
-                [Stage(1), TiedTo(nameof(second))] private readonly Linear third = Linear(11, 11);
-                [Stage(1)] private readonly Parameter scale = Parameter(ones(11) * 0.5);
-                [Stage(2)] private readonly Linear head = Linear(11, 11);
-            """,
-            """
-                    var h = first.forward(tokens.forward(x)).tanh();
-                    h = third.forward(second.forward(h).tanh()) * scale + tokens.weight.mean([0L]);
-                    return head.forward(h * scale);
-            """), 121 + 11 + 11 + 11 + 132);
 
     /// <summary>Sequences, integers and a mask as inputs; numbers, shapes, integers and masks over cuts.</summary>
     public static string ManyInputs { get; } = ModelSource.Net(
