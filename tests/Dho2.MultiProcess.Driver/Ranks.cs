@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
+using System.Threading;
 using Dho2.Communication;
 using Dho2.MultiProcess.Driver;
 using TorchSharp;
@@ -46,6 +47,9 @@ internal static class Ranks
         try
         {
             first = all.Split(rank < size ? 0 : 1, rank);
+
+            // Outside of the group: a body may abort it at once, while a slower rank would still be about its split.
+            Meet(run, rank, world.Size!.Value);
             if (rank < size)
             {
                 body(first);
@@ -66,6 +70,15 @@ internal static class Ranks
         first?.Dispose();
         all.Dispose();
         return failures;
+    }
+
+    private static void Meet(int run, int rank, int size)
+    {
+        File.WriteAllText(FileOf(run, rank) + ".here", string.Empty);
+        while (Enumerable.Range(0, size).Any(r => !File.Exists(FileOf(run, r) + ".here")))
+        {
+            Thread.Sleep(1);
+        }
     }
 
     private static string FileOf(int run, int rank) => Path.Combine(ContractRun.Folder, $"run-{run}-{rank}");

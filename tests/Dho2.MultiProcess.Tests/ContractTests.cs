@@ -26,7 +26,7 @@ public class ContractTests
         return legs;
     }
 
-    [ProcessTheory]
+    [Theory]
     [MemberData(nameof(Legs))]
     public void EveryTestOfCommunicatorsHoldsWithProcesses(string mpi, int ranks, string mode)
     {

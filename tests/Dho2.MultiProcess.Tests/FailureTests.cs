@@ -30,14 +30,16 @@ public class FailureTests(ITestOutputHelper output)
         return rows;
     }
 
-    [ProcessTheory]
+    [Theory]
     [MemberData(nameof(Kills))]
     public void ARankThatIsKilledIsNamedWithWhatItWasAt(string mpi, string kind, string at)
     {
         using var job = new Job();
         JobResult result = Fail(job, mpi, 4, "--kind", kind, "--fault", "kill", "--fault-rank", Doomed, "--fault-at", at);
         string message = Assert.Single(result.Messages);
-        Assert.Matches($@"^dho2: rank [013] of 4, stage \d, step \d+, .*rank {Doomed} \(process \d+ on [^)]+\) died in stage 0, step \d+, .*{at}", message);
+
+        // Who tells it, and where the teller was; and where the rank was that died: the kill takes a moment, in which it goes on.
+        Assert.Matches($@"^dho2: rank ([013]) of 4.*\bstage \d, step \d+, \w.*: Rank \1 waited .* for rank {Doomed}, whose process has ended without a word.* rank {Doomed} \(process \d+ on [^)]+\) died in stage 0, step \d+, \w", message);
     }
 
     [MpiTheory]
@@ -46,8 +48,10 @@ public class FailureTests(ITestOutputHelper output)
     {
         using var job = new Job();
         JobResult result = Fail(job, mpi, 4, "--fault", "hang", "--fault-rank", Doomed, "--fault-step", "3");
+        // Rank 3 waits for the one that hangs, rank 1 for rank 3: whose time is over first names the rank that it waits for.
         Assert.Matches(
-            $@"^dho2: rank \d of 4.*: Rank 3, stage 1, step 3, micro-batch 0, ReceiveActivation: Rank 3 waited [0-9.]+ s in Receive for rank {Doomed}, which did not come within the timeout of 6 s\. rank {Doomed} \(process \d+ on [^)]+\) is in stage 0, step 3, micro-batch 0, Forward since",
+            @"^dho2: rank (\d) of 4.*\bstage \d, step 3, .*: Rank \1 waited [0-9.]+ s in \w+ for rank (2|3), which did not come within the timeout of 6 s\. "
+                + @"rank \2 \(process \d+ on [^)]+\) is in (stage 0, step 3, micro-batch 0, Forward|stage 1, step 3, micro-batch 0, ReceiveActivation) since",
             Assert.Single(result.Messages));
     }
 
@@ -60,7 +64,7 @@ public class FailureTests(ITestOutputHelper output)
         Assert.Matches($"^dho2: rank {Doomed} of 4: Rank {Doomed}, stage 0, step 3, micro-batch 0, Forward: out of paper", Assert.Single(result.Messages));
     }
 
-    [ProcessTheory]
+    [Theory]
     [MemberData(nameof(Witnesses))]
     public void ARankWhoseProgramEndsIsNamed(string mpi)
     {
@@ -101,7 +105,7 @@ public class FailureTests(ITestOutputHelper output)
         Assert.Contains("rank 1", message, StringComparison.Ordinal);
     }
 
-    [ProcessFact]
+    [Fact]
     public void APortInUseIsNamedWithTheWayOut()
     {
         using var taken = new System.Net.Sockets.TcpListener(System.Net.IPAddress.Any, 0);
@@ -113,7 +117,7 @@ public class FailureTests(ITestOutputHelper output)
         Assert.Contains("DHO2_PORT", string.Join("\n", result.Messages), StringComparison.Ordinal);
     }
 
-    [ProcessFact]
+    [Fact]
     public void ARankThatNeverComesToTheRendezvousIsNamed()
     {
         using var job = new Job();
@@ -134,7 +138,7 @@ public class FailureTests(ITestOutputHelper output)
         JobResult next = job.Run(Mpi.Named(mpi), 2, Job.Driver, "train", "--epochs", "1");
         Assert.True(next.ExitCode == 0, next.ToString());
         string previous = Assert.Single(next.Output.Split('\n'), line => line.StartsWith("previous: ", StringComparison.Ordinal));
-        Assert.Matches(@"rank 1 \(process \d+ on [^)]+\) died in stage 1, step \d+, micro-batch \d, Forward", previous);
+        Assert.Matches(@"rank 1 \(process \d+ on [^)]+\) died in stage 1, step \d+, \w", previous);
 
         JobResult third = job.Run(Mpi.Named(mpi), 2, Job.Driver, "train", "--epochs", "1");
         Assert.DoesNotContain("previous: ", third.Output, StringComparison.Ordinal);

@@ -55,37 +55,16 @@ internal sealed record Mpi(string Name, string Launcher, IReadOnlyList<string> O
     }
 }
 
-/// <summary>
-/// Whether tests with processes run: several of them do not yet hold what they state on every machine, and together they
-/// take minutes, so that they are asked for.
-/// </summary>
-internal static class Processes
-{
-    /// <summary>Set to 1, it lets tests with processes run.</summary>
-    public const string Variable = "DHO2_MULTIPROCESS";
-
-    public static string? Skip { get; } = Environment.GetEnvironmentVariable(Variable) is "1" ? null : $"Tests with processes run with {Variable}=1 alone.";
-}
-
-/// <summary>A test with processes.</summary>
-internal sealed class ProcessFactAttribute : FactAttribute
-{
-    public ProcessFactAttribute() => Skip = Processes.Skip;
-}
-
-/// <summary>A test with processes, for each row of data.</summary>
-internal sealed class ProcessTheoryAttribute : TheoryAttribute
-{
-    public ProcessTheoryAttribute() => Skip = Processes.Skip;
-}
-
 /// <summary>A test with processes that an MPI starts, for each MPI of the machine.</summary>
 internal sealed class MpiTheoryAttribute : TheoryAttribute
 {
-    public MpiTheoryAttribute() => Skip = Processes.Skip
-        ?? (Mpi.All.Count == 0 && Environment.GetEnvironmentVariable(Mpi.RequiredVariable) is not "1"
-            ? "No MPI is installed: packages openmpi-bin and mpich."
-            : null);
+    public MpiTheoryAttribute()
+    {
+        if (Mpi.All.Count == 0 && Environment.GetEnvironmentVariable(Mpi.RequiredVariable) is not "1")
+        {
+            Skip = "No MPI is installed: packages openmpi-bin and mpich.";
+        }
+    }
 }
 
 /// <summary>Says which MPI the tests of this assembly did without.</summary>
@@ -93,11 +72,7 @@ internal sealed class MpiFactAttribute : FactAttribute
 {
     public MpiFactAttribute(string name, string package)
     {
-        if (Processes.Skip is not null)
-        {
-            Skip = Processes.Skip;
-        }
-        else if (Mpi.All.All(mpi => mpi.Name != name) && Environment.GetEnvironmentVariable(Mpi.RequiredVariable) is not "1")
+        if (Mpi.All.All(mpi => mpi.Name != name) && Environment.GetEnvironmentVariable(Mpi.RequiredVariable) is not "1")
         {
             Skip = $"{name} is not installed (package {package}): nothing here was tested with it.";
         }

@@ -22,7 +22,7 @@ public class TrainingTests
         return runs;
     }
 
-    [ProcessTheory]
+    [Theory]
     [MemberData(nameof(Runs))]
     public void TwoStagesTimesTwoReplicasGiveTheLossesOfOneProcess(string mpi, string kind, bool deterministic)
     {
@@ -37,14 +37,16 @@ public class TrainingTests
         Assert.Single(result.Output.Split('\n'), line => line.Contains("trained over", StringComparison.Ordinal));
 
         string[] expected = File.ReadAllLines(alone), actual = File.ReadAllLines(together);
-        Assert.Equal(11, expected.Length);
+
+        // 320 samples in steps of 2 x 32, and the evaluation.
+        Assert.Equal(6, expected.Length);
         if (deterministic)
         {
             Assert.Equal(expected, actual);
         }
         else
         {
-            // Sums of two replicas have one order only; what differs is at most the last bit of float32 over ten steps.
+            // Sums of two replicas have one order only; what differs is at most the last bit of float32 over five steps.
             Assert.Equal(expected.Length, actual.Length);
             Assert.All(Numbers(expected).Zip(Numbers(actual)), pair => Assert.InRange(pair.Second, pair.First - 1e-5, pair.First + 1e-5));
         }

@@ -23,8 +23,6 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     private readonly Thread service;
     private readonly BlockingCollection<Action> work = new();
     private readonly List<PendingSend> sends = [];
-    private readonly bool[] gone;
-    private readonly long[] leftAt;
     private bool serviceOnly = true;
     private volatile bool ended;
     private byte* controlBuffer;
@@ -36,8 +34,6 @@ internal sealed unsafe class MpiRuntime : HostRuntime
         service = new Thread(Serve) { IsBackground = true, Name = "Dho2 MPI" };
         service.Start();
         (Rank, Size, Control) = OnService(Initialise);
-        gone = new bool[Size];
-        leftAt = new long[Size];
         OnService(() => Listen());
     }
 
@@ -133,7 +129,7 @@ internal sealed unsafe class MpiRuntime : HostRuntime
             MpiRuntime runtime = s.Runtime;
             for (int other = 0; other < runtime.Size; other++)
             {
-                if (other == runtime.Rank || runtime.gone[other])
+                if (other == runtime.Rank || runtime.HasGone(other))
                 {
                     continue;
                 }
@@ -149,16 +145,6 @@ internal sealed unsafe class MpiRuntime : HostRuntime
 
             return 0;
         });
-    }
-
-    /// <summary>Whether a process has said that it ends after a failure.</summary>
-    public override bool HasGone(int rank) => Volatile.Read(ref gone[rank]);
-
-    /// <summary>Whether a process has left the world, some time ago.</summary>
-    public override bool HasLeft(int rank)
-    {
-        long since = Volatile.Read(ref leftAt[rank]);
-        return since != 0 && Stopwatch.GetElapsedTime(since) > TimeSpan.FromSeconds(1);
     }
 
     /// <summary>Waits, for a while, until what was announced is on its way.</summary>
@@ -311,21 +297,7 @@ internal sealed unsafe class MpiRuntime : HostRuntime
         {
             ControlMessage message = ControlMessage.Read(new ReadOnlySpan<byte>(controlBuffer, ControlMessage.Size));
             Mpi.Irecv(controlBuffer, ControlMessage.Size, Mpi.Byte, Mpi.AnySource, ControlTag, Control, controlRequest);
-            switch (message.Kind)
-            {
-                case ControlKind.Abort:
-                    FailureOf(message.Group).RaiseRemote(message.Origin, message.Text);
-                    break;
-                case ControlKind.Reported:
-                    ReportedBy = message.Origin;
-                    break;
-                case ControlKind.Gone:
-                    Volatile.Write(ref gone[message.Origin], true);
-                    break;
-                case ControlKind.Leaving:
-                    Volatile.Write(ref leftAt[message.Origin], Stopwatch.GetTimestamp());
-                    break;
-            }
+            Hear(message);
         }
     }
 

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Concurrent;
+using System.Diagnostics;
 
 namespace Dho2.Communication;
 
@@ -7,6 +8,8 @@ namespace Dho2.Communication;
 internal abstract class HostRuntime : IDisposable
 {
     private readonly ConcurrentDictionary<int, GroupFailure> failures = new();
+    private readonly ConcurrentDictionary<int, bool> gone = new();
+    private readonly ConcurrentDictionary<int, long> leftAt = new();
 
     /// <summary>This process's rank.</summary>
     public abstract int Rank { get; }
@@ -21,7 +24,7 @@ internal abstract class HostRuntime : IDisposable
     public GroupFailure? Broken { get; set; }
 
     /// <summary>The rank whose failure was reported to the user; -1 before.</summary>
-    public int ReportedBy { get; protected set; } = -1;
+    public int ReportedBy { get; private set; } = -1;
 
     /// <summary>The failure that opened groups of this number share.</summary>
     public GroupFailure FailureOf(int group) => failures.GetOrAdd(group, id => new GroupFailure(this, id));
@@ -33,10 +36,10 @@ internal abstract class HostRuntime : IDisposable
     public abstract void Announce(ControlKind kind, int group, string text);
 
     /// <summary>Whether a process has said that it ends after a failure.</summary>
-    public abstract bool HasGone(int rank);
+    public bool HasGone(int rank) => gone.ContainsKey(rank);
 
     /// <summary>Whether a process has left the world, some time ago.</summary>
-    public abstract bool HasLeft(int rank);
+    public bool HasLeft(int rank) => leftAt.TryGetValue(rank, out long since) && Stopwatch.GetElapsedTime(since) > TimeSpan.FromSeconds(1);
 
     /// <summary>Whether the connection itself tells that a process has died.</summary>
     public virtual bool HasBroken(int rank) => false;
@@ -52,4 +55,27 @@ internal abstract class HostRuntime : IDisposable
 
     /// <inheritdoc/>
     public abstract void Dispose();
+
+    /// <summary>Whether a process has said that it leaves the world, however short ago.</summary>
+    protected bool IsLeaving(int rank) => leftAt.ContainsKey(rank);
+
+    /// <summary>Takes in what another process has announced.</summary>
+    protected void Hear(ControlMessage message)
+    {
+        switch (message.Kind)
+        {
+            case ControlKind.Abort:
+                FailureOf(message.Group).RaiseRemote(message.Origin, message.Text);
+                break;
+            case ControlKind.Reported:
+                ReportedBy = message.Origin;
+                break;
+            case ControlKind.Gone:
+                gone.TryAdd(message.Origin, true);
+                break;
+            case ControlKind.Leaving:
+                leftAt[message.Origin] = Stopwatch.GetTimestamp();
+                break;
+        }
+    }
 }

@@ -13,6 +13,7 @@ namespace Dho2.Communication;
 internal sealed class ProgressFolder
 {
     private const string Pattern = "rank-*.progress";
+    private const string PutAside = "rank-*.previous";
     private const string TemporaryPrefix = "dho2-run-";
     private readonly string path;
     private readonly string job;
@@ -88,16 +89,25 @@ internal sealed class ProgressFolder
         }
     }
 
-    /// <summary>Removes the folder if it is for temporary files and nobody else needs it.</summary>
+    /// <summary>
+    /// Lets go of what an earlier run has left, which was told by now, and removes the folder if it is for temporary files
+    /// and nobody else needs it.
+    /// </summary>
     public void Leave(int rank, bool well)
     {
-        if (!temporary)
-        {
-            return;
-        }
-
         try
         {
+            // A rank that came after rank 0 has put its earlier file aside when rank 0 had already read it.
+            if (rank == 0)
+            {
+                DeletePutAside();
+            }
+
+            if (!temporary)
+            {
+                return;
+            }
+
             // After a failure the report stays until all have gone, so that nobody else reports as well.
             if (well)
             {
@@ -144,15 +154,11 @@ internal sealed class ProgressFolder
             File.Delete(report);
         }
 
-        RankProgress[] unended = [.. ReadAll(Pattern).Concat(ReadAll("rank-*.previous"))
+        RankProgress[] unended = [.. ReadAll(Pattern).Concat(ReadAll(PutAside))
             .Where(r => r.Job != job && (r.Status == "failed" || r.HasDied || (r.Status == "running" && !r.Process.IsHere)))
             .DistinctBy(r => r.Rank)
             .OrderBy(r => r.Rank)];
-        foreach (string old in Directory.EnumerateFiles(path, "rank-*.previous"))
-        {
-            File.Delete(old);
-        }
-
+        DeletePutAside();
         if (found.Count > 0 || unended.Length > 0)
         {
             found.AddRange(unended.Select(r => r.ToString()));
@@ -166,6 +172,14 @@ internal sealed class ProgressFolder
             {
                 File.Delete(file);
             }
+        }
+    }
+
+    private void DeletePutAside()
+    {
+        foreach (string old in Directory.EnumerateFiles(path, PutAside))
+        {
+            File.Delete(old);
         }
     }
 

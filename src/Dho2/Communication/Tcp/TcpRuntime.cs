@@ -35,8 +35,7 @@ internal sealed class TcpRuntime : HostRuntime
     private readonly Thread[] readers;
     private readonly Dictionary<(long Group, int Source, FrameKind Kind), Queue<object>> arrived = [];
     private readonly bool[] broken;
-    private readonly bool[] gone;
-    private readonly long[] leftAt;
+    private readonly HashSet<long> forgotten = [];
     private int unwritten;
     private volatile bool ending;
 
@@ -46,8 +45,6 @@ internal sealed class TcpRuntime : HostRuntime
         Size = sockets.Length;
         this.sockets = sockets;
         broken = new bool[Size];
-        gone = new bool[Size];
-        leftAt = new long[Size];
         outgoing = [.. sockets.Select(_ => new BlockingCollection<Frame>())];
         int[] others = [.. Enumerable.Range(0, Size).Where(r => r != rank)];
         Array.ForEach(others, r => sockets[r]!.NoDelay = true);
@@ -101,11 +98,12 @@ internal sealed class TcpRuntime : HostRuntime
         return queue;
     }
 
-    /// <summary>Forgets what came for a group.</summary>
+    /// <summary>Forgets what came for a group that this rank has left, and what may yet come.</summary>
     public void Forget(long group)
     {
         lock (Gate)
         {
+            forgotten.Add(group);
             foreach ((long Group, int Source, FrameKind Kind) key in arrived.Keys.Where(key => key.Group == group).ToArray())
             {
                 foreach (IDisposable tensor in arrived[key].OfType<IDisposable>())
@@ -131,15 +129,7 @@ internal sealed class TcpRuntime : HostRuntime
         }
     }
 
-    public override bool HasGone(int rank) => Volatile.Read(ref gone[rank]);
-
-    public override bool HasBroken(int rank) => Volatile.Read(ref broken[rank]) && !HasGone(rank) && Volatile.Read(ref leftAt[rank]) == 0;
-
-    public override bool HasLeft(int rank)
-    {
-        long since = Volatile.Read(ref leftAt[rank]);
-        return since != 0 && Stopwatch.GetElapsedTime(since) > TimeSpan.FromSeconds(1);
-    }
+    public override bool HasBroken(int rank) => Volatile.Read(ref broken[rank]) && !HasGone(rank) && !IsLeaving(rank);
 
     public override void Flush(TimeSpan limit)
     {
@@ -288,6 +278,12 @@ internal sealed class TcpRuntime : HostRuntime
 
     private void Store(FrameKind kind, long group, int source, object content)
     {
+        if (forgotten.Contains(group))
+        {
+            (content as IDisposable)?.Dispose();
+            return;
+        }
+
         From(group, source, kind).Enqueue(content);
         Monitor.PulseAll(Gate);
     }
@@ -331,25 +327,6 @@ internal sealed class TcpRuntime : HostRuntime
             }
 
             return tensor;
-        }
-    }
-
-    private void Hear(ControlMessage message)
-    {
-        switch (message.Kind)
-        {
-            case ControlKind.Abort:
-                FailureOf(message.Group).RaiseRemote(message.Origin, message.Text);
-                break;
-            case ControlKind.Reported:
-                ReportedBy = message.Origin;
-                break;
-            case ControlKind.Gone:
-                Volatile.Write(ref gone[message.Origin], true);
-                break;
-            case ControlKind.Leaving:
-                Volatile.Write(ref leftAt[message.Origin], Stopwatch.GetTimestamp());
-                break;
         }
     }
 
