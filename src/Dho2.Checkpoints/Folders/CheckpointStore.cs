@@ -95,22 +95,23 @@ public sealed class CheckpointStore
         return new CheckpointDraft(this, step, path);
     }
 
-    /// <summary>Removes what runs that were killed have left: half-written and half-removed checkpoints. No other run may be using the folder.</summary>
-    public void RemoveLeftovers()
-    {
-        if (!Directory.Exists(Folder))
-        {
-            return;
-        }
-
-        foreach (string path in Directory.GetDirectories(Folder, Prefix + "*"))
+    /// <summary>What runs that were killed have left: folders of half-written and half-removed checkpoints.</summary>
+    public IReadOnlyList<string> Leftovers => !Directory.Exists(Folder) ? [] :
+    [
+        .. Directory.GetDirectories(Folder, Prefix + "*").Where(path =>
         {
             string name = Path.GetFileName(path);
             int end = Math.Max(name.IndexOf(Partial, StringComparison.Ordinal), name.IndexOf(Removed, StringComparison.Ordinal));
-            if (end > 0 && StepOf(name[..end]) is not null)
-            {
-                Directory.Delete(path, recursive: true);
-            }
+            return end > 0 && StepOf(name[..end]) is not null;
+        }),
+    ];
+
+    /// <summary>Removes the <see cref="Leftovers"/>. No other run may be using the folder.</summary>
+    public void RemoveLeftovers()
+    {
+        foreach (string path in Leftovers)
+        {
+            Directory.Delete(path, recursive: true);
         }
     }
 

@@ -26,6 +26,21 @@ namespace Dho2.Optimizers;
 /// </remarks>
 public sealed class HybridOptimizer : IDisposable
 {
+    // The one list of a state's numbers: what is saved is what is asked for again.
+    private static readonly StateNumber[] StateNumbers =
+    [
+        new("base.steps", o => [o.firstOrder.Steps]),
+        new("learning_rate", o => [o.LearningRate]),
+        new("sigma", o => [o.Sigma]),
+        new("refreshes", o => [o.refreshes]),
+        new("curvature.eigenvalues", o => [.. o.Subspace!.Eigenvalues], OfSubspace: true),
+        new("curvature.smallest", o => [o.Subspace!.Smallest], OfSubspace: true),
+        new("curvature.magnitudes", o => o.magnitudes, OfSubspace: true),
+        new("newton.coefficients", o => o.newton.Coefficients, OfSubspace: true),
+        new("newton.rest_factor", o => [o.newton.RestFactor], OfSubspace: true),
+        new("base.coefficients", o => o.momentumCoefficients, OfSubspace: true),
+    ];
+
     private readonly ShardedSpace space;
     private readonly ShardedSpace model;
     private readonly HybridSettings settings;
@@ -173,22 +188,9 @@ public sealed class HybridOptimizer : IDisposable
     public OptimizerState GetState()
     {
         Dictionary<string, Tensor> vectors = firstOrder.Vectors.ToDictionary(v => "base." + v.Key, v => v.Value);
-        Dictionary<string, double[]> numbers = new()
-        {
-            ["base.steps"] = [firstOrder.Steps],
-            ["learning_rate"] = [LearningRate],
-            ["sigma"] = [Sigma],
-            ["refreshes"] = [refreshes],
-        };
         if (Subspace is not null)
         {
             vectors["curvature.vectors"] = Subspace.Vectors;
-            numbers["curvature.eigenvalues"] = [.. Subspace.Eigenvalues];
-            numbers["curvature.smallest"] = [Subspace.Smallest];
-            numbers["curvature.magnitudes"] = magnitudes;
-            numbers["newton.coefficients"] = newton.Coefficients;
-            numbers["newton.rest_factor"] = [newton.RestFactor];
-            numbers["base.coefficients"] = momentumCoefficients;
         }
 
         if (newton.Rest is not null)
@@ -196,8 +198,13 @@ public sealed class HybridOptimizer : IDisposable
             vectors["newton.rest"] = newton.Rest;
         }
 
-        return new OptimizerState(vectors, numbers);
+        return new OptimizerState(vectors, StateNumbers.Where(n => Subspace is not null || !n.OfSubspace).ToDictionary(n => n.Name, n => n.Of(this)));
     }
+
+    /// <summary>The names of a state's numbers.</summary>
+    /// <param name="withSubspace">Whether eigenpairs are in force.</param>
+    internal static IEnumerable<string> NumbersOfState(bool withSubspace) =>
+        StateNumbers.Where(n => withSubspace || !n.OfSubspace).Select(n => n.Name);
 
     /// <summary>Goes on from a state that an optimizer with the same settings and shard had.</summary>
     /// <param name="state">The state; copied.</param>
@@ -398,4 +405,10 @@ public sealed class HybridOptimizer : IDisposable
             to[i] = -from[i];
         }
     }
+
+    /// <summary>One entry of a state's numbers.</summary>
+    /// <param name="Name">Its name.</param>
+    /// <param name="Of">Its present value.</param>
+    /// <param name="OfSubspace">Whether it is there with eigenpairs in force only.</param>
+    private sealed record StateNumber(string Name, Func<HybridOptimizer, double[]> Of, bool OfSubspace = false);
 }

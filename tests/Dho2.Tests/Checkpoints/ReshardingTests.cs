@@ -8,6 +8,7 @@ using Dho2.Checkpoints.Tests;
 using Dho2.Curvature;
 using Dho2.Data;
 using Dho2.Planning;
+using Dho2.Tests.Curvature;
 using Dho2.Tests.Training;
 using TorchSharp;
 using Xunit.Abstractions;
@@ -77,6 +78,135 @@ public sealed class ReshardingTests : IDisposable
         }
 
         output.WriteLine($"{tried} re-shardings; the largest difference of a loss was {worst:E2}.");
+    }
+
+    [Theory]
+    [InlineData(BaseKind.HeavyBall)]
+    [InlineData(BaseKind.Adam)]
+    public void SharesOfReplicasGoOnWithAnyOtherSharesAndWithNone(BaseKind kind)
+    {
+        (int Stages, int Replicas, bool Shards)[] layouts = [(1, 1, false), (2, 2, true), (3, 2, true), (2, 4, true), (2, 2, false), (1, 4, true)];
+        int tried = 0;
+        foreach ((int stages, int replicas, bool shards) in layouts[1..].Where((_, i) => i % 2 == (kind == BaseKind.Adam ? 0 : 1)))
+        {
+            string path;
+            List<double> expected;
+            using (Trainer source = Create(stages, replicas, kind, shards: shards))
+            {
+                path = SaveAfter(source, StepsBefore);
+                Assert.Equal(shards, NamesOfState(path).Any(name => name.Contains('[', StringComparison.Ordinal)));
+                expected = Train(source, StepsAfter);
+            }
+
+            foreach ((int otherStages, int otherReplicas, bool otherShards) in layouts.Where(l => l.Shards || shards))
+            {
+                using Trainer target = Create(otherStages, otherReplicas, kind, shards: otherShards);
+                target.Load(path);
+                Compare.Near(expected, Train(target, StepsAfter), 1e-10);
+                tried++;
+            }
+        }
+
+        output.WriteLine($"{tried} re-shardings of shared-out state.");
+    }
+
+    [Fact]
+    public void AnEstimateThatWaitsItsTurnIsSharedOutAnew()
+    {
+        // Amortized estimates: begun before step 3, complete a few products later, saved in between.
+        CurvatureOptions beside = Curvature with { Mode = CurvatureMode.Amortized };
+        string path;
+        List<double> expected;
+        using (Trainer source = Create(2, 2, BaseKind.HeavyBall, shards: true, curvature: beside))
+        {
+            path = SaveAfter(source, StepsBefore);
+            Assert.Contains(NamesOfState(path), name => name.StartsWith("curvature.pending/", StringComparison.Ordinal));
+            expected = Train(source, 2 * StepsAfter);
+        }
+
+        foreach ((int stages, int replicas, bool shards) in new[] { (2, 2, true), (2, 4, true), (3, 2, true), (1, 1, false) })
+        {
+            using Trainer target = Create(stages, replicas, BaseKind.HeavyBall, shards: shards, curvature: beside);
+            target.Load(path);
+            Compare.Near(expected, Train(target, 2 * StepsAfter), 1e-10);
+        }
+    }
+
+    [Fact]
+    public void TiedParametersAreStoredOnceAndGoOnWithAnyStages()
+    {
+        HandModel model = HandModels.All["ties"];
+        using Tensor tokens = model.Inputs(16)[0], labels = model.Targets(16)[0];
+        List<double> Losses(Trainer trainer, int steps) =>
+            [.. Enumerable.Range(0, steps).Select(_ => trainer.TrainStep(new([tokens], [labels])).Loss)];
+        Trainer Tied(int stages) => new(HandDefinition.Of(model, stages), World.Join(), new()
+        {
+            LearningRate = 0.01,
+            Overrides = new() { DType = DType.Float64, Base = BaseKind.Adam, Curvature = Curvature },
+        });
+
+        int[] layouts = [1, 2, 3, 4];
+        var stored = new List<string[]>();
+        foreach (int stages in layouts)
+        {
+            string path;
+            List<double> expected;
+            using (Trainer source = Tied(stages))
+            {
+                Losses(source, StepsBefore);
+                path = source.Save(folder.File($"tied-{stages}"));
+                expected = Losses(source, StepsAfter);
+            }
+
+            CheckpointFolder checkpoint = CheckpointFolder.Open(path);
+            stored.Add([.. checkpoint.Manifest.Files.Where(f => f.Kind == StoredKind.Weights).SelectMany(f => NamesOf(checkpoint, f)).Order(StringComparer.Ordinal)]);
+            foreach (int other in layouts)
+            {
+                using Trainer target = Tied(other);
+                target.Load(path);
+                Compare.Near(expected, Losses(target, StepsAfter), 1e-10);
+            }
+        }
+
+        // Each parameter once, and the same ones whatever the stages.
+        Assert.Contains("tokens.weight", stored[0]);
+        Assert.All(stored, names => Assert.Equal(stored[0], names));
+        Assert.Equal(stored[0].Distinct(), stored[0]);
+    }
+
+    [Fact]
+    public void InterleavedStagesGoOnAsPlainOnesAndTheOtherWayRound()
+    {
+        Trainer Chain(int stages, int perRank) => new(ChainModel.Define(stages, Blocks, dropout: 0.1), World.Join(), new()
+        {
+            LearningRate = 0.02,
+            Seed = 3,
+            Overrides = new()
+            {
+                DType = DType.Float64,
+                MicroBatches = 4,
+                Schedule = perRank > 1 ? Schedule.Interleaved : Schedule.OneForwardOneBackward,
+                StagesPerRank = perRank,
+            },
+        });
+        (int Stages, int PerRank)[] layouts = [(4, 2), (6, 3), (2, 1), (1, 1)];
+        foreach ((int stages, int perRank) in layouts)
+        {
+            string path;
+            List<double> expected;
+            using (Trainer source = Chain(stages, perRank))
+            {
+                path = SaveAfter(source, StepsBefore);
+                expected = Train(source, StepsAfter);
+            }
+
+            foreach ((int otherStages, int otherPerRank) in layouts)
+            {
+                using Trainer target = Chain(otherStages, otherPerRank);
+                target.Load(path);
+                Compare.Near(expected, Train(target, StepsAfter), 1e-10);
+            }
+        }
     }
 
     [Fact]
@@ -185,7 +315,8 @@ public sealed class ReshardingTests : IDisposable
         }
     }
 
-    private static Trainer Create(int stages, int replicas, BaseKind kind, bool norm = false) => new(
+    private static Trainer Create(
+        int stages, int replicas, BaseKind kind, bool norm = false, bool shards = false, CurvatureOptions? curvature = null) => new(
         ChainModel.Define(stages, Blocks, dropout: norm ? 0 : 0.1, batchNorm: norm),
         World.Join(),
         new()
@@ -200,7 +331,8 @@ public sealed class ReshardingTests : IDisposable
                 Replicas = replicas,
                 Batch = 32 / replicas,
                 MicroBatches = 4 / replicas,
-                Curvature = norm ? null : Curvature,
+                Curvature = norm ? null : curvature ?? Curvature,
+                ShardOptimizer = shards,
             },
         });
 
@@ -272,6 +404,18 @@ public sealed class ReshardingTests : IDisposable
 
         List<double[]> all = Parameters(path, 4);
         return [.. Enumerable.Range(0, all[0].Length).Select(i => all.Average(values => values[i]))];
+    }
+
+    private static List<string> NamesOfState(string path)
+    {
+        CheckpointFolder checkpoint = CheckpointFolder.Open(path);
+        return [.. checkpoint.Manifest.Files.Where(f => f.Kind == StoredKind.State).SelectMany(f => NamesOf(checkpoint, f))];
+    }
+
+    private static List<string> NamesOf(CheckpointFolder checkpoint, StoredFile stored)
+    {
+        using SafetensorsFile file = SafetensorsFile.Open(checkpoint.PathOf(stored));
+        return [.. file.Entries.Select(e => e.Name)];
     }
 
     private static double[] Read(string path, StoredKind kind, Func<string, bool> takes)

@@ -124,6 +124,20 @@ internal static class RestartCases
             Admm = new AdmmOptions(4, 0.1, 1, AdmmRule.Consensus),
         });
         cases["reduced"] = Options(new() { Curvature = Global, Replicas = 2, Batch = 16 });
+        foreach (BaseKind kind in new[] { BaseKind.HeavyBall, BaseKind.Adam })
+        {
+            cases[$"sharded-{kind}"] = Options(new() { Base = kind, Curvature = Global, Replicas = 2, Batch = 16, ShardOptimizer = true });
+        }
+
+        cases["sharded-first-order"] = Options(new() { Base = BaseKind.Adam, Replicas = 3, Batch = 12, ShardOptimizer = true });
+        cases["sharded-blocks"] = Options(new() { Curvature = Global with { Scope = CurvatureScope.Stage }, Replicas = 2, Batch = 16, ShardOptimizer = true });
+        cases["sharded-amortized"] = Options(new()
+        {
+            Curvature = Global with { Mode = CurvatureMode.Amortized },
+            Replicas = 2,
+            Batch = 16,
+            ShardOptimizer = true,
+        });
         cases["bfloat16"] = Options(new() { Curvature = Global }) with { Update = new HybridSettings { VectorType = ScalarType.BFloat16 } };
         cases["balanced"] = Options(new() { Replicas = 2, Batch = 16, Admm = new AdmmOptions(2, 0.1, 1, AdmmRule.Consensus) })
             with

@@ -15,6 +15,7 @@ namespace Dho2;
 internal sealed partial class TrainingRank : IStateful
 {
     private const string VectorsName = "curvature.vectors";
+    private const string EigenvaluesName = "curvature.eigenvalues";
     private const string RestName = "newton.rest";
     private const string StartedName = "curvature.started";
     private const string PendingName = "curvature.pending";
@@ -27,6 +28,9 @@ internal sealed partial class TrainingRank : IStateful
 
     /// <summary>All ranks that train.</summary>
     public ICommunicator Workers => workers;
+
+    // Elements of the optimizer's vectors: all of the rank's, or this replica's share of them.
+    private long VectorLength => shard?.Length ?? flat.Count;
 
     private bool TrainsLocally => admm is { AveragesGradients: false };
 
@@ -91,7 +95,7 @@ internal sealed partial class TrainingRank : IStateful
         OptimizerState update = optimizer.GetState();
         foreach ((string name, torch.Tensor vector) in update.Vectors)
         {
-            state.Vector("optimizer." + name, vector, name == VectorsName ? CurvatureScopeOf : ReplicaScope);
+            state.Vector("optimizer." + name, vector, name == VectorsName ? CurvatureScopeOf : ReplicaScope, shard?.Segments);
         }
 
         foreach ((string name, double[] numbers) in update.Numbers)
@@ -105,7 +109,7 @@ internal sealed partial class TrainingRank : IStateful
             OptimizerState estimate = curvature.GetState();
             foreach ((string name, torch.Tensor vector) in estimate.Vectors)
             {
-                state.Vector(name, vector, CurvatureScopeOf);
+                state.Vector(name, vector, CurvatureScopeOf, shard?.Segments);
             }
 
             foreach ((string name, double[] numbers) in estimate.Numbers)
@@ -137,7 +141,7 @@ internal sealed partial class TrainingRank : IStateful
         }
 
         bool keepsCurvature = KeepsCurvature(state);
-        LoadOptimizer(state, keepsCurvature && state.HasNumbers("optimizer.curvature.eigenvalues"));
+        LoadOptimizer(state, keepsCurvature && state.HasNumbers("optimizer." + EigenvaluesName));
         if (curvature is not null)
         {
             if (keepsCurvature)
@@ -193,8 +197,8 @@ internal sealed partial class TrainingRank : IStateful
             numbers[PendingName] = state.Numbers(PendingName, BlockScope | CurvatureScopeOf);
             if (state.RowsOf(PendingName) is > 0 and long rows)
             {
-                vectors[PendingName] = torch.zeros([rows, flat.Count], state.TypeOf(PendingName) ?? setup.DType).DetachFromDisposeScope();
-                state.Vector(PendingName, vectors[PendingName], CurvatureScopeOf);
+                vectors[PendingName] = torch.zeros([rows, VectorLength], state.TypeOf(PendingName) ?? setup.DType).DetachFromDisposeScope();
+                state.Vector(PendingName, vectors[PendingName], CurvatureScopeOf, shard?.Segments);
             }
         }
 
@@ -213,32 +217,21 @@ internal sealed partial class TrainingRank : IStateful
             .ToDictionary(v => v.Key, v => v.Value);
         foreach ((string name, torch.Tensor vector) in vectors)
         {
-            state.Vector("optimizer." + name, vector, ReplicaScope);
+            state.Vector("optimizer." + name, vector, ReplicaScope, shard?.Segments);
         }
 
-        var numbers = new Dictionary<string, double[]>();
-        void Take(string name) =>
-            numbers[name] = state.Numbers("optimizer." + name, BlockScope | ScopeOf(name));
-        foreach (string name in new[] { "base.steps", "learning_rate", "sigma", "refreshes" })
-        {
-            Take(name);
-        }
-
+        Dictionary<string, double[]> numbers = HybridOptimizer.NumbersOfState(keepsSubspace)
+            .ToDictionary(name => name, name => state.Numbers("optimizer." + name, BlockScope | ScopeOf(name)));
         if (keepsSubspace)
         {
-            foreach (string name in LocalNumbers.Concat(["curvature.eigenvalues", "curvature.smallest", "curvature.magnitudes"]))
-            {
-                Take(name);
-            }
-
-            int rows = numbers["curvature.eigenvalues"].Length;
-            torch.Tensor eigenvectors = torch.zeros([rows, flat.Count], setup.HybridSettings.VectorType ?? setup.DType).DetachFromDisposeScope();
+            int rows = numbers[EigenvaluesName].Length;
+            torch.Tensor eigenvectors = torch.zeros([rows, VectorLength], setup.HybridSettings.VectorType ?? setup.DType).DetachFromDisposeScope();
             vectors[VectorsName] = eigenvectors;
-            state.Vector("optimizer." + VectorsName, eigenvectors, CurvatureScopeOf);
+            state.Vector("optimizer." + VectorsName, eigenvectors, CurvatureScopeOf, shard?.Segments);
             if (state.HasVector("optimizer." + RestName))
             {
-                vectors[RestName] = torch.zeros(flat.Count, setup.DType).DetachFromDisposeScope();
-                state.Vector("optimizer." + RestName, vectors[RestName], ReplicaScope);
+                vectors[RestName] = torch.zeros(VectorLength, setup.DType).DetachFromDisposeScope();
+                state.Vector("optimizer." + RestName, vectors[RestName], ReplicaScope, shard?.Segments);
             }
         }
 

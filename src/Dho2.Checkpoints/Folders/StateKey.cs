@@ -12,11 +12,13 @@ namespace Dho2.Checkpoints;
 /// <param name="Replica">The replica; null where there is one for all.</param>
 /// <param name="Start">The first element within the parameter; null where it is whole.</param>
 /// <param name="End">The element after the last.</param>
-internal readonly record struct StateKey(string Path, int? Stage, int? Replica, long? Start = null, long? End = null)
+public readonly record struct StateKey(string Path, int? Stage, int? Replica, long? Start = null, long? End = null)
 {
     private const string ReplicaPrefix = "replica";
     private const string StagePrefix = "stage";
 
+    /// <summary>Reads a name; one that follows no rule is its path alone.</summary>
+    /// <param name="name">The tensor's name in its file.</param>
     public static StateKey Parse(string name)
     {
         int? replica = TakeNumber(ref name, ReplicaPrefix);
@@ -36,6 +38,7 @@ internal readonly record struct StateKey(string Path, int? Stage, int? Replica, 
         return new StateKey(name, stage, replica);
     }
 
+    /// <summary>The tensor's name in its file.</summary>
     public override string ToString() => string.Create(
         CultureInfo.InvariantCulture,
         $"{(Replica is { } r ? $"{ReplicaPrefix}{r}/" : "")}{(Stage is { } s ? $"{StagePrefix}{s}/" : "")}{Path}{(Start is { } start ? $"[{start}:{End}]" : "")}");
