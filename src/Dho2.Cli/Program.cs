@@ -1,0 +1,3 @@
+using Dho2.Cli;
+
+return CommandLine.Run(args, Terminal.OfProcess());
