@@ -115,6 +115,8 @@ internal sealed class Job : IDisposable
             n=$1; shift; status=0; pids=""
             for r in $(seq 0 $((n-1))); do RANK=$r LOCAL_RANK=$r WORLD_SIZE=$n LOCAL_WORLD_SIZE=$n "$@" & pids="$pids $!"; done
             for i in $(seq $n); do wait -n || { status=$?; break; }; done
+            # Two that end at once can be one event to wait -n, which then finds nobody left to wait for.
+            if [ $status -eq 127 ]; then status=0; for p in $pids; do wait $p || status=$?; done; fi
             if [ $status -ne 0 ]; then sleep 2; kill $pids 2> /dev/null; fi
             wait
             exit $status
