@@ -4,6 +4,7 @@ using System.Globalization;
 using System.Linq;
 using System.Runtime.InteropServices;
 using Dho2;
+using Dho2.Checkpoints;
 using Dho2.Curvature;
 using Dho2.Planning;
 using Spectre.Console;
@@ -64,6 +65,20 @@ internal sealed class Display
             $"batch {plan.Options.Batch} in {plan.Options.MicroBatches} micro-batches, {plan.Options.Schedule}, bubble {report.BubblePartsPerMillion / 1e4:0.0} %, plan {plan.Hash[..12]}"));
     }
 
+    /// <summary>Says where the run goes on from, if it does, and why newer checkpoints are not used.</summary>
+    public void ShowResumed(Trainer trainer)
+    {
+        if (trainer.Resumed is { } resumed)
+        {
+            foreach (CheckpointException refused in resumed.Refused)
+            {
+                console.WriteLine($"not used: {refused.Message}");
+            }
+
+            console.WriteLine(FormattableString.Invariant($"goes on after step {resumed.Step} from {resumed.Path}"));
+        }
+    }
+
     /// <summary>Runs <paramref name="work"/> and shows what the trainer reports meanwhile.</summary>
     /// <exception cref="OperationCanceledException">Ctrl+C was pressed; the step that was under way has been completed.</exception>
     public T Follow<T>(Trainer trainer, Func<T> work)
@@ -72,6 +87,13 @@ internal sealed class Display
         trainer.StepCompleted += ThrowIfInterrupted;
         trainer.CurvatureRefreshed += refreshed => console.MarkupLineInterpolated(CultureInfo.InvariantCulture,
             $"curvature before step {refreshed.Step}: largest eigenvalues {Largest(refreshed.Estimate)} ({refreshed.Estimate.Products} products, {refreshed.Estimate.Duration.TotalSeconds:0.0} s)");
+        trainer.CheckpointSaved += saved =>
+        {
+            if (saved.Path is not null)
+            {
+                console.WriteLine(FormattableString.Invariant($"saved step {saved.Step}: {PlanReport.FormatBytes(saved.Bytes)}, training stood still for {saved.Held.TotalMilliseconds:0} ms"));
+            }
+        };
         trainer.EpochCompleted += epoch => console.MarkupLineInterpolated(CultureInfo.InvariantCulture,
             $"epoch {epoch.Epoch}: training loss {epoch.TrainingLoss:0.0000}, test loss {epoch.Test?.Loss:0.0000}, test accuracy {epoch.Test?.Accuracy:0.0000}, {epoch.Elapsed.TotalSeconds:0.0} s");
         return live ? FollowLive(trainer, work) : FollowLines(trainer, work);

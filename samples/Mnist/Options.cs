@@ -12,7 +12,8 @@ internal sealed record Options
 {
     public const string Usage =
         "usage: Mnist [--epochs N] [--batch N] [--lr X] [--base sgd|heavy-ball|nesterov|adam] [--seed N]\n" +
-        "             [--optimizer hybrid|heavy-ball|adam] [--replicas N] [--data FOLDER] [--help]\n" +
+        "             [--optimizer hybrid|heavy-ball|adam] [--replicas N] [--data FOLDER]\n" +
+        "             [--checkpoint FOLDER] [--help]\n" +
         "Alone, all ranks are threads of one process; mpirun -n 4 Mnist runs two stages in two replicas, each rank a process.";
 
     private const char ValueSeparator = '=';
@@ -45,6 +46,9 @@ internal sealed record Options
 
     /// <summary>A folder of IDX files; null takes the ones that come with the sample.</summary>
     public string? Data { get; private set; }
+
+    /// <summary>Where the run saves after every epoch, and goes on from when it is started again; null for nowhere.</summary>
+    public string? Checkpoint { get; private set; }
 
     public bool Help { get; private set; }
 
@@ -93,6 +97,9 @@ internal sealed record Options
                 case "--data":
                     options.Data = ExistingFolder(name, Value());
                     break;
+                case "--checkpoint":
+                    options.Checkpoint = Folder(name, Value());
+                    break;
                 default:
                     throw new FormatException($"unknown option '{name}'");
             }
@@ -124,6 +131,9 @@ internal sealed record Options
 
     private static string ExistingFolder(string name, string path) =>
         Directory.Exists(path) ? path : throw new FormatException($"{name} takes a folder of IDX files; there is no folder '{path}'");
+
+    private static string Folder(string name, string path) =>
+        path.Trim().Length > 0 && !File.Exists(path) ? path : throw new FormatException($"{name} takes a folder, which need not exist yet, not '{path}'");
 
     private static T OneOf<T>(string name, string text, Dictionary<string, T> choices, string more = "") =>
         choices.TryGetValue(text, out T? value)

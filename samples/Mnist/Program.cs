@@ -2,6 +2,7 @@ using System;
 using System.Diagnostics;
 using System.IO;
 using Dho2;
+using Dho2.Checkpoints;
 using Dho2.Communication;
 using Dho2.Curvature;
 using Dho2.Data;
@@ -88,6 +89,7 @@ internal static class Program
             Seed = options.Seed,
             Optimizer = options.Optimizer,
             GradientClip = 3,
+            Checkpoints = options.Checkpoint is { } saved ? new CheckpointOptions { Folder = saved } : null,
             Overrides = new PlanOverrides { Batch = options.Batch, Base = options.Base, Replicas = options.Replicas },
         });
 
@@ -111,6 +113,7 @@ internal static class Program
 
         Display display = new(AnsiConsole.Console);
         display.ShowPlan(trainer);
+        display.ShowResumed(trainer);
         Evaluation result = display.Follow(trainer, FitAndEvaluate);
         int replicas = trainer.Plan.Options.Replicas;
         string more = replicas > 1 ? $" replicas={replicas}" : "";

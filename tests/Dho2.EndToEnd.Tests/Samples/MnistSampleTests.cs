@@ -54,6 +54,7 @@ public sealed partial class MnistSampleTests(SmallMnist data) : IClassFixture<Sm
     [InlineData("--optimizer takes one of hybrid, heavy-ball, adam, not 'sgd'", "--optimizer", "sgd")]
     [InlineData("--base chooses what the hybrid optimizer builds on; it contradicts --optimizer here", "--optimizer", "adam", "--base", "sgd")]
     [InlineData("--data takes a folder of IDX files; there is no folder 'nowhere'", "--data", "nowhere")]
+    [InlineData("--checkpoint takes a folder, which need not exist yet, not ' '", "--checkpoint", " ")]
     [InlineData("unknown option '--epoch'", "--epoch", "3")]
     [InlineData("unknown option 'adam'", "adam")]
     public void A_wrong_option_gets_a_usage_line(string message, params string[] arguments)
@@ -74,8 +75,48 @@ public sealed partial class MnistSampleTests(SmallMnist data) : IClassFixture<Sm
 
         Assert.Equal((0, ""), (exitCode, errors));
         Assert.All(
-            ["--epochs", "--batch", "--lr", "--base", "--seed", "--optimizer", "--data", "--help"],
+            ["--epochs", "--batch", "--lr", "--base", "--seed", "--optimizer", "--data", "--checkpoint", "--help"],
             option => Assert.Contains($"[{option}", output, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Started_again_it_goes_on_from_its_checkpoint_as_if_it_had_never_ended()
+    {
+        string folder = Directory.CreateTempSubdirectory("dho2-mnist-").FullName;
+        try
+        {
+            string[] options = ["--data", data.Folder, "--batch", "8", "--seed", "3", "--optimizer", "adam"];
+            string[] whole = Lines(Run([.. options, "--epochs", "3", "--checkpoint", Path.Combine(folder, "whole")]));
+            string[] first = Lines(Run([.. options, "--epochs", "3", "--checkpoint", Path.Combine(folder, "run")]));
+            Assert.Equal(3, first.Count(line => SavedLine().IsMatch(line)));
+            Assert.Equal(Epochs(whole), Epochs(first));
+
+            // Its last epoch is lost; the next start trains that one again, and another that is asked for is trained alone.
+            string[] checkpoints = [.. Directory.GetDirectories(Path.Combine(folder, "run")).Order(StringComparer.Ordinal)];
+            Assert.Equal(3, checkpoints.Length);
+            Directory.Delete(checkpoints[^1], recursive: true);
+            string[] second = Lines(Run([.. options, "--epochs", "3", "--checkpoint", Path.Combine(folder, "run")]));
+            Assert.Contains(second, line => line.StartsWith("goes on after step ", StringComparison.Ordinal) && line.EndsWith(checkpoints[^2], StringComparison.Ordinal));
+            Assert.Equal(Epochs(whole)[2..], Epochs(second));
+            Assert.Equal(whole[^1].Split(' ')[..3], second[^1].Split(' ')[..3]);
+
+            string[] third = Lines(Run([.. options, "--epochs", "3", "--checkpoint", Path.Combine(folder, "run")]));
+            Assert.Empty(Epochs(third));
+            Assert.Equal(whole[^1].Split(' ')[..3], third[^1].Split(' ')[..3]);
+        }
+        finally
+        {
+            Directory.Delete(folder, recursive: true);
+        }
+
+        static string[] Lines((int ExitCode, string Output, string Errors) run)
+        {
+            Assert.True(run.ExitCode == 0, run.Output + run.Errors);
+            return run.Output.TrimEnd('\n').Split('\n');
+        }
+
+        // Without the time that each took.
+        static string[] Epochs(string[] lines) => [.. lines.Where(line => EpochLine().IsMatch(line)).Select(line => line[..line.LastIndexOf(',')])];
     }
 
     [Fact]
@@ -125,6 +166,9 @@ public sealed partial class MnistSampleTests(SmallMnist data) : IClassFixture<Sm
 
     [GeneratedRegex(@"^epoch (\d+): training loss \d+\.\d{4}, test loss \d+\.\d{4}, test accuracy [01]\.\d{4}, \d+\.\d s$")]
     private static partial Regex EpochLine();
+
+    [GeneratedRegex(@"^saved step \d+: \S+ [KM]iB, training stood still for \d+ ms$")]
+    private static partial Regex SavedLine();
 
     [GeneratedRegex(@"^curvature before step 400: largest eigenvalues (\S+ \S+ \S+ \S+ \S+) \(\d+ products, \d+\.\d s\)$")]
     private static partial Regex RefreshLine();
