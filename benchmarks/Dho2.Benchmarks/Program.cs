@@ -38,6 +38,7 @@ internal static class Program
         "            --json FILE        all numbers\n" +
         "  generator what an edit costs in an editor\n" +
         "  product   Hessian-vector products against gradients\n" +
+        "            --only TEXT        networks whose name contains it\n" +
         "  estimate  estimates of the spectrum along training, against 4k products\n" +
         "            --mnist FOLDER     IDX files of MNIST (default: samples/data/mnist)\n" +
         "  curvature-memory  bytes of curvature that each rank owns at 1, 2, 4 and 8 stages";
@@ -56,6 +57,7 @@ internal static class Program
                 ["generator"] => GeneratorTable.Run(quick: false),
                 ["generator", "--quick"] => GeneratorTable.Run(quick: true),
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
+                ["product", "--only", string name, .. string[] rest] => ProductTable.Run(IsQuick(rest), name),
                 ["product", .. string[] rest] => ProductTable.Run(IsQuick(rest)),
                 ["estimate", "--mnist", string folder, .. string[] rest] => EstimateTable.Run(folder, IsQuick(rest)),
                 ["estimate", .. string[] rest] => EstimateTable.Run("samples/data/mnist", IsQuick(rest)),

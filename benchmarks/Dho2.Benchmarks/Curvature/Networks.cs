@@ -47,6 +47,9 @@ internal sealed record Network(string Name, IReadOnlyList<NetworkBlock> Blocks, 
         }
     }
 
+    /// <summary>Whether third derivatives are right throughout, as a plan would know: not with batch and layer normalisation.</summary>
+    public bool HasThirdDerivatives => !Name.Contains("norm", StringComparison.Ordinal);
+
     /// <summary>One stage.</summary>
     public IPipelineStage Stage(StageContext context, int stage, int stages) => new NetworkStage(
         stage,

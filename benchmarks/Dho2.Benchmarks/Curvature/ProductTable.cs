@@ -18,7 +18,7 @@ internal static class ProductTable
 {
     private const int MicroBatches = 4;
 
-    public static int Run(bool quick)
+    public static int Run(bool quick, string? only = null)
     {
         Measuring.PrintEnvironment("product", quick);
         Console.WriteLine($"Processor time of all ranks together, in gradients; {MicroBatches} micro-batches; medians of interleaved repetitions.");
@@ -26,7 +26,7 @@ internal static class ProductTable
         Console.WriteLine();
         Console.WriteLine("| network | stages | gradient, ms | rebuilt | kept | floor | kept / floor | target | drain |");
         Console.WriteLine("|---|--:|--:|--:|--:|--:|--:|--:|--:|");
-        foreach (Network network in Network.All)
+        foreach (Network network in Network.All.Where(n => only is null || n.Name.Contains(only, StringComparison.OrdinalIgnoreCase)))
         {
             foreach (int stages in new[] { 1, 2, 4 }.Where(s => s <= network.Blocks.Count))
             {
@@ -101,6 +101,6 @@ internal static class ProductTable
     {
         StageContext context = new(1);
         return new PipelineHessian(
-            network.Stage(context, pipeline.Rank, stages), context, pipeline, Network.Cuts(stages), Network.Loss, new() { RetainGraphs = retain });
+            network.Stage(context, pipeline.Rank, stages), context, pipeline, Network.Cuts(stages), Network.Loss, new() { RetainGraphs = retain, ReuseTangents = network.HasThirdDerivatives });
     }
 }

@@ -120,8 +120,9 @@ internal sealed class MemoryModel
 
     /// <summary>
     /// What an estimate adds while it is made: basis, new eigenvectors and work vectors, a copy of parameters, gradients
-    /// and buffers to take products at, and both graphs of every micro-batch of the curvature batch, or of as many as there
-    /// are stages where graphs are built anew for every product.
+    /// and buffers to take products at, both graphs of every micro-batch of the curvature batch, or of as many as there
+    /// are stages where graphs are built anew for every product, and the tangents' graphs of those on their way up, which
+    /// keep a tangent for each activation.
     /// </summary>
     private long? EstimateBytes(
         CurvatureOptions curvature, long pairs, long? count, long? modelSize, long? vector, long? buffers, StageContents stage, int replicas)
@@ -129,10 +130,14 @@ internal sealed class MemoryModel
         int batch = curvature.Batch > 0 ? curvature.Batch : options.Batch;
         IEnumerable<int> sizes = Enumerable.Repeat(MicroBatches.Split(batch, options.MicroBatches), replicas).SelectMany(s => s);
         long? graphs = Sum((retainsGraphs ? sizes : sizes.OrderByDescending(s => s).Take(stage.Stages)).Select(stage.Activations.Twice));
+
+        // A stage goes as many micro-batches ahead as there are stages after it.
+        int ahead = stage.ReusesTangents ? stage.Stages - stage.Index : 0;
+        long? tangents = Sum(sizes.OrderByDescending(s => s).Take(ahead).Select(stage.Activations.Kept));
         long? copies = SafeInteger.Add(SafeInteger.Multiply(vector, 4), buffers);
         if (pairs <= 0)
         {
-            return SafeInteger.Add(graphs, copies);
+            return Sum([graphs, tangents, copies]);
         }
 
         long? size = curvature.Scope == CurvatureScope.Global ? modelSize : count;
@@ -142,7 +147,7 @@ internal sealed class MemoryModel
 
         // Directions are gathered and products handed out by shares.
         long? exchange = IsSharded ? SafeInteger.Multiply(ShareOf(vector), 3) : 0;
-        return Sum([graphs, copies, basis, products, exchange]);
+        return Sum([graphs, tangents, copies, basis, products, exchange]);
     }
 
     /// <summary>The model's inputs on the first stage, the targets on the last, and one micro-batch's gradients of both cuts.</summary>
@@ -194,6 +199,7 @@ internal sealed class MemoryModel
 /// <param name="Activations">The tensors of a micro-batch.</param>
 /// <param name="Incoming">The values that cross the cut before it.</param>
 /// <param name="Outgoing">The values that cross the cut after it.</param>
+/// <param name="ReusesTangents">Whether products of its curvature keep the graphs of tangents between the two sweeps.</param>
 internal sealed record StageContents(
     int Index,
     int Stages,
@@ -202,4 +208,5 @@ internal sealed record StageContents(
     long? Count,
     StageActivations Activations,
     IReadOnlyList<int> Incoming,
-    IReadOnlyList<int> Outgoing);
+    IReadOnlyList<int> Outgoing,
+    bool ReusesTangents);

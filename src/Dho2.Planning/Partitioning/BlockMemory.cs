@@ -68,7 +68,8 @@ internal sealed class BlockMemory
             MemoryModel.Sum(layers.Select(CountOf)),
             StageActivations.Of(operations, model, inference, incoming.Concat(outgoing), start == 0, end == chain.Blocks.Count),
             incoming,
-            outgoing);
+            outgoing,
+            end < chain.Blocks.Count && ThirdDerivatives.AreKnown(model, operations));
     }
 
     private long? CountOf(int layer) =>

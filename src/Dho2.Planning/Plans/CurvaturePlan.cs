@@ -17,14 +17,18 @@ namespace Dho2.Planning;
 public sealed record CurvaturePlan(CurvatureMode Mode, int Delay, bool RetainsGraphs, EquatableArray<CurvatureStagePlan> Stages)
 {
     /// <summary>The curvature of a plan; null where nothing is estimated.</summary>
-    internal static CurvaturePlan? Of(ModelOptions options, IReadOnlyList<StagePlan> stages, long? modelSize, bool retainsGraphs)
+    internal static CurvaturePlan? Of(
+        ModelDescription model, ModelOptions options, IReadOnlyList<StagePlan> stages, long? modelSize, bool retainsGraphs)
     {
         if (options.Curvature is not { } curvature || curvature.Rank + (long)curvature.Smallest <= 0)
         {
             return null;
         }
 
-        CurvatureStagePlan[] costs = stages.Select(stage => CurvatureStagePlan.Of(stage, stages, options, curvature, modelSize)).ToArray();
+        CurvatureStagePlan[] costs = stages.Select(stage => CurvatureStagePlan.Of(stage, stages, options, curvature, modelSize) with
+        {
+            ReusesTangents = CurvatureStagePlan.CanReuseTangents(model, stage, stages.Count),
+        }).ToArray();
         return new(curvature.Mode, DelayOf(options, curvature, costs), retainsGraphs, costs.ToEquatableArray());
     }
 
@@ -57,6 +61,15 @@ public sealed record CurvaturePlan(CurvatureMode Mode, int Delay, bool RetainsGr
 /// </param>
 public sealed record CurvatureStagePlan(int? Order, long? ProductOperations)
 {
+    /// <summary>
+    /// Whether the downward sweep of a product differentiates what the upward sweep computed, instead of computing it
+    /// again: on stages before the last, where the third derivatives of all operations are known to be right.
+    /// </summary>
+    public bool ReusesTangents { get; init; }
+
+    internal static bool CanReuseTangents(ModelDescription model, StagePlan stage, int stages) =>
+        stage.Index < stages - 1 && ThirdDerivatives.AreKnown(model, stage.Operations);
+
     internal static CurvatureStagePlan Of(
         StagePlan stage, IReadOnlyList<StagePlan> stages, ModelOptions options, CurvatureOptions curvature, long? modelSize)
     {

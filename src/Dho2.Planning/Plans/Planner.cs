@@ -82,7 +82,7 @@ public static class Planner
             microBatches,
             schedule,
             Hash: "",
-            CurvaturePlan.Of(options, priced, size, retains),
+            CurvaturePlan.Of(model, options, priced, size, retains),
             ties);
         return plan with { Hash = PlanHash.Of(model, plan) };
 
@@ -112,7 +112,8 @@ public static class Planner
             StageActivations.Of(
                 stage.Operations, model, inference, incoming.Concat(outgoing), stage.Index == 0, stage.Index == assignment.Stages - 1),
             incoming,
-            outgoing);
+            outgoing,
+            CurvatureStagePlan.CanReuseTangents(model, stage, assignment.Stages));
     }
 
     private static StagePlan StagePlanOf(

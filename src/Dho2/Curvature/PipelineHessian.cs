@@ -272,7 +272,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         using MathAttention attention = new();
         ForEach(start, end, "forward", i =>
         {
-            StageGraph graph = graphs[i] = new StageGraph(incoming, outgoing, settings.Matrix);
+            StageGraph graph = graphs[i] = new StageGraph(incoming, outgoing, settings.Matrix, settings.ReuseTangents ?? false);
             if (incoming is not null)
             {
                 graph.SetInputs([.. incoming.Values.Select(_ => pipeline!.Receive(twin.Index - 1))]);
@@ -340,21 +340,32 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
             leaves[i].grad = products[i];
         }
 
-        // The last stage turns each micro-batch round as it comes, so that the stages below are busy with others.
-        if (outgoing is not null)
+        // As with 1F1B in training: a stage goes as many micro-batches ahead as there are stages after it, so that tangents of
+        // no more than that live at a time. The last stage turns each micro-batch round as it comes.
+        int ahead = outgoing is null ? 0 : Math.Min(pipeline!.Size - 1 - twin.Index, end - start);
+        ForEach(start, start + ahead, "upward sweep", Rise);
+        for (int i = start; i < end; i++)
         {
-            ForEach(start, end, "upward sweep", i => Send(graphs[i]!.Up(views, Tangents(graphs[i]!)), +1));
+            if (outgoing is not null && i + ahead < end)
+            {
+                ForEach(i + ahead, i + ahead + 1, "upward sweep", Rise);
+            }
+
+            ForEach(i, i + 1, "downward sweep", Fall);
         }
 
-        ForEach(start, end, "downward sweep", i =>
+        foreach (Tensor leaf in leaves)
+        {
+            leaf.grad = null;
+        }
+
+        void Rise(int i) => Send(graphs[i]!.Up(views, Tangents(graphs[i]!)), +1);
+
+        void Fall(int i)
         {
             StageGraph graph = graphs[i]!;
             Tensor[] adjoints = outgoing is null ? TurnRound(graph) : Receive(graph.OutgoingCount, +1);
             Send(graph.Down(leaves, views, adjoints, hasBelow), -1);
-        });
-        foreach (Tensor leaf in leaves)
-        {
-            leaf.grad = null;
         }
 
         Tensor[] Tangents(StageGraph graph) => hasBelow ? Receive(graph.IncomingCount, -1) : [];

@@ -52,7 +52,7 @@ internal sealed class TrafficForecast
     /// <summary>It has ended with these results.</summary>
     public void EndEstimate(IReadOnlyList<CurvatureRefreshed> found)
     {
-        if (setup.Curvature!.Scope != CurvatureScope.Global || setup.Products.RetainGraphs == false)
+        if (setup.Curvature!.Scope != CurvatureScope.Global || setup.ProductsOf(0).RetainGraphs == false)
         {
             estimate = null;
             return;

@@ -86,7 +86,11 @@ internal sealed class TrainingSetup
         Curvature is { } curvature && step >= curvature.Warmup && (step - curvature.Warmup) % curvature.Every == 0;
 
     /// <summary>How products are computed, the plan's choice filled in.</summary>
-    public PipelineHessianSettings Products => Options.Products with { RetainGraphs = Options.Products.RetainGraphs ?? Plan.Curvature?.RetainsGraphs };
+    public PipelineHessianSettings ProductsOf(int stage) => Options.Products with
+    {
+        RetainGraphs = Options.Products.RetainGraphs ?? Plan.Curvature?.RetainsGraphs,
+        ReuseTangents = Options.Products.ReuseTangents ?? Plan.Curvature?.Stages[stage].ReusesTangents,
+    };
 
     /// <summary>How replicas are tied together; null where gradients are reduced in every step, or where there is one replica.</summary>
     public AdmmOptions? Admm => Replicas > 1 ? Plan.Options.Admm : null;

@@ -53,13 +53,28 @@ public class MemoryTests
         Assert.Equal(n.Select(x => (3 + 1 + 1) * x * Float), Terms(plan, MemoryKind.Curvature));
 
         // Basis and a work row; the new vectors; twin and two vectors; the graphs of both sweeps, with the gradients at
-        // the linear layers' results and at the loss's input.
+        // the linear layers' results and at the loss's input; before the last stage the tangents of two micro-batches of four.
         Assert.Equal(
             [
-                (n[0] * Float * (order + 1 + 4 + 4)) + activations0 + (32 * 20 * Float),
+                (n[0] * Float * (order + 1 + 4 + 4)) + activations0 + (32 * 20 * Float) + (activations0 / 2),
                 (n[1] * Float * (order + 1 + 4 + 4)) + activations1 + (2 * 32 * 5 * Float),
             ],
             Terms(plan, MemoryKind.Estimate));
+    }
+
+    [Theory]
+    [InlineData("Tanh", true)]
+    [InlineData("LayerNorm", false)]
+    [InlineData("Unheard", false)]
+    public void TangentsAreReusedBeforeTheLastStageWhereThirdDerivativesAreKnown(string kind, bool expected)
+    {
+        var m = new ModelBuilder();
+        int x = m.Input("x", 10);
+        int a = m.Layer("a", 0, kind, null, Argument.OfInteger("normalized_shape", 10));
+        int b = m.Layer("b", 1, "Linear", null, Argument.OfInteger("inputSize", 10), Argument.OfInteger("outputSize", 5));
+        var curvature = new CurvatureOptions(3, 1, 400, 400, 0, 0.1, 3, CurvatureScope.Global);
+        Plan plan = Planner.Plan(m.Return(m.Call(b, m.Call(a, x))), new() { Batch = 32, Curvature = curvature }).Plan!;
+        Assert.Equal([expected, false], plan.Curvature!.Stages.Select(s => s.ReusesTangents));
     }
 
     [Fact]

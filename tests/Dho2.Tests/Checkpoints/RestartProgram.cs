@@ -1,17 +1,26 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using Dho2.Tests.Curvature;
 
 namespace Dho2.Tests.Checkpoints;
 
-/// <summary>The tests as a program: <c>FOLDER stop|go [CASE...]</c> runs cases of <see cref="RestartCases"/> and prints what they came to.</summary>
+/// <summary>
+/// The tests as a program: <c>FOLDER stop|go [CASE...]</c> runs cases of <see cref="RestartCases"/> and prints what they
+/// came to; <c>autograd-failures</c> runs <see cref="AutogradFailures"/>.
+/// </summary>
 internal static class RestartProgram
 {
     private static int Main(string[] arguments)
     {
+        if (arguments is ["autograd-failures"])
+        {
+            return AutogradFailures.Run();
+        }
+
         if (arguments is not [string folder, "stop" or "go", .. string[] cases])
         {
-            Console.Error.WriteLine("usage: FOLDER stop|go [CASE...]");
+            Console.Error.WriteLine("usage: FOLDER stop|go [CASE...] | autograd-failures");
             return 2;
         }
 

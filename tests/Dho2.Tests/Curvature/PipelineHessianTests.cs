@@ -51,6 +51,59 @@ public class PipelineHessianTests
         CompareVectors(expected, actual, 1e-12);
     }
 
+    [Theory]
+    [MemberData(nameof(ThirdDerivativeModels.Cases), MemberType = typeof(ThirdDerivativeModels))]
+    public void Tangents_are_reused_where_third_derivatives_are_right(string name, int stages)
+    {
+        HandModel model = ThirdDerivativeModels.All[name];
+        using Reference reference = new(model, true);
+        double[] direction = reference.RandomDirection();
+        double[] actual = Sharded(
+            model, stages, new PipelineHessianSettings { ReuseTangents = true }, reference, hessian =>
+            {
+                hessian.Apply(reference.RandomDirection());
+                return hessian.Apply(direction);
+            });
+        CompareVectors(reference.Multiply(direction), actual, 1e-12);
+    }
+
+    [Theory]
+    [InlineData("mlp", 4)]
+    [InlineData("skips", 3)]
+    [InlineData("skips", 4)]
+    [InlineData("ties", 4)]
+    [InlineData("residual, group norm", 4)]
+    public void Reused_tangents_change_nothing_but_the_last_bits(string name, int stages)
+    {
+        HandModel model = HandModels.All[name];
+        using Reference reference = new(model, true);
+        double[] direction = reference.RandomDirection();
+        foreach (bool retain in new[] { true, false })
+        {
+            double[] actual = Sharded(
+                model, stages, new PipelineHessianSettings { ReuseTangents = true, RetainGraphs = retain }, reference, hessian => hessian.Apply(direction));
+            CompareVectors(reference.Multiply(direction), actual, 1e-12);
+        }
+    }
+
+    [Fact]
+    public void Normalisation_has_no_third_derivatives_and_is_not_listed()
+    {
+        // If this ever fails, libtorch has become right, and the list may grow.
+        HandModel model = HandModels.All["cnn, batch norm"];
+        using Reference reference = new(model, true);
+        double[] direction = reference.RandomDirection();
+        double[] wrong = Sharded(model, 2, new PipelineHessianSettings { ReuseTangents = true }, reference, hessian => hessian.Apply(direction));
+        double[] right = reference.Multiply(direction);
+        Assert.True(Math.Sqrt(right.Zip(wrong, (a, b) => (a - b) * (a - b)).Sum()) > 1e-3 * Math.Sqrt(right.Sum(v => v * v)));
+        Assert.DoesNotContain("BatchNorm2d", Dho2.Planning.ThirdDerivatives.Names);
+        Assert.DoesNotContain("LayerNorm", Dho2.Planning.ThirdDerivatives.Names);
+    }
+
+    [Fact]
+    public void All_that_is_listed_is_tested() =>
+        Assert.Equal(Dho2.Planning.ThirdDerivatives.Names.Distinct().Order(), ThirdDerivativeModels.Tested.Distinct().Order());
+
     [Fact]
     public void The_double_backward_agrees_with_differences_of_gradients()
     {

@@ -65,7 +65,7 @@ internal sealed class EstimateRun : IDisposable
     {
         var context = new Pipelines.StageContext(setup.Options.Seed) { DType = setup.DType, Device = pipeline.Device };
         Pipelines.IPipelineStage twin = setup.Definition.Stages[pipeline.Rank](context);
-        return new PipelineHessian(twin, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss, setup.Products, setup.Definition.Ties)
+        return new PipelineHessian(twin, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss, setup.ProductsOf(pipeline.Rank), setup.Definition.Ties)
         {
             CountedLoss = setup.Definition.CountedLoss,
             ReducesProducts = reducesProducts,
