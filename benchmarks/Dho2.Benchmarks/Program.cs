@@ -8,6 +8,7 @@ using Dho2.Benchmarks.Communication;
 using Dho2.Benchmarks.Curvature;
 using Dho2.Benchmarks.Editing;
 using Dho2.Benchmarks.Memory;
+using Dho2.Benchmarks.Steps;
 using Dho2.Benchmarks.Traffic;
 
 namespace Dho2.Benchmarks;
@@ -37,6 +38,8 @@ internal static class Program
         "            --divide N         batches are divided by N (default: 1; 8 with --quick)\n" +
         "            --json FILE        all numbers\n" +
         "  generator what an edit costs in an editor\n" +
+        "  step      optimizer steps against TorchSharp's, and against the bytes they move\n" +
+        "            --threads N        threads of each method (default: 1)\n" +
         "  product   Hessian-vector products against gradients\n" +
         "            --only TEXT        networks whose name contains it\n" +
         "  estimate  estimates of the spectrum along training, against 4k products\n" +
@@ -57,6 +60,8 @@ internal static class Program
                 ["generator"] => GeneratorTable.Run(quick: false),
                 ["generator", "--quick"] => GeneratorTable.Run(quick: true),
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
+                ["step", "--threads", string threads, .. string[] rest] => StepTable.Run(IsQuick(rest), Number(threads)),
+                ["step", .. string[] rest] => StepTable.Run(IsQuick(rest), 1),
                 ["product", "--only", string name, .. string[] rest] => ProductTable.Run(IsQuick(rest), name),
                 ["product", .. string[] rest] => ProductTable.Run(IsQuick(rest)),
                 ["estimate", "--mnist", string folder, .. string[] rest] => EstimateTable.Run(folder, IsQuick(rest)),

@@ -26,8 +26,8 @@ partial class Net
 {
     /// <summary>The model as a pipeline of stages.</summary>
     /// <remarks>
-    /// Stage 0: context; 72 parameters; curvature rank 0.
-    /// Stage 1: class; 36 parameters; curvature rank 0.
+    /// Stage 0: context; 72 parameters.
+    /// Stage 1: class; 36 parameters.
     /// Cut 0: tensors, sumResult float32 ().
     /// Schedule of rank 0: F0 F1 B0 F2 B1 F3 B2 B3.
     /// Schedule of rank 1: F0 B0 F1 B1 F2 B2 F3 B3.

@@ -110,6 +110,7 @@ internal static class PipelinePrinter
                 writer.Line($"Admm = [{string.Join(", ", plan.Stages.Select(stage => $"static parameters => new {AdmmPrinter.NameOf(input.Class, stage)}(parameters)"))}],");
             }
 
+            CurvaturePrinter.Print(writer, plan);
             writer.Line($"Unsplit = static seed => {names.CreateUnsplit}(seed),");
         }
     }

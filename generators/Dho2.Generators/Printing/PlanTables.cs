@@ -16,7 +16,12 @@ internal static class PlanTables
             string parameters = stage.Parameters is { } known
                 ? known.Sum(p => p.Count).ToString("#,0", CultureInfo.InvariantCulture) + " parameters"
                 : "parameters not known";
-            yield return $"Stage {stage.Index}: {layers}; {parameters}; curvature rank {stage.CurvatureRank}.";
+            yield return $"Stage {stage.Index}: {layers}; {parameters}.";
+        }
+
+        foreach (string line in CurvaturePrinter.Lines(plan))
+        {
+            yield return line;
         }
 
         foreach (CutPlan cut in plan.Cuts)

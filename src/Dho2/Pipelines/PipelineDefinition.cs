@@ -40,6 +40,9 @@ public sealed class PipelineDefinition
     /// </summary>
     public IReadOnlyList<Func<torch.Tensor, AdmmUpdate>>? Admm { get; init; }
 
+    /// <summary>The curvature that the attributes ask for and what it costs, for reading; null where there is none.</summary>
+    public CurvatureTable? Curvature { get; init; }
+
     /// <summary>Builds the unsplit model, with the weights that the stages have for the same seed.</summary>
     public required Func<long, torch.nn.Module> Unsplit { get; init; }
 }
