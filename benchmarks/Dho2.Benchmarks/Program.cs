@@ -8,6 +8,7 @@ using Dho2.Benchmarks.Communication;
 using Dho2.Benchmarks.Curvature;
 using Dho2.Benchmarks.Editing;
 using Dho2.Benchmarks.Memory;
+using Dho2.Benchmarks.Overhead;
 using Dho2.Benchmarks.Steps;
 using Dho2.Benchmarks.Traffic;
 
@@ -40,6 +41,7 @@ internal static class Program
         "  generator what an edit costs in an editor\n" +
         "  step      optimizer steps against TorchSharp's, and against the bytes they move\n" +
         "            --threads N        threads of each method (default: 1)\n" +
+        "  pipeline  the machinery against a bare loop, bubbles, allocations\n" +
         "  product   Hessian-vector products against gradients\n" +
         "            --only TEXT        networks whose name contains it\n" +
         "  estimate  estimates of the spectrum along training, against 4k products\n" +
@@ -62,6 +64,7 @@ internal static class Program
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
                 ["step", "--threads", string threads, .. string[] rest] => StepTable.Run(IsQuick(rest), Number(threads)),
                 ["step", .. string[] rest] => StepTable.Run(IsQuick(rest), 1),
+                ["pipeline", .. string[] rest] => PipelineTable.Run(IsQuick(rest)),
                 ["product", "--only", string name, .. string[] rest] => ProductTable.Run(IsQuick(rest), name),
                 ["product", .. string[] rest] => ProductTable.Run(IsQuick(rest)),
                 ["estimate", "--mnist", string folder, .. string[] rest] => EstimateTable.Run(folder, IsQuick(rest)),
