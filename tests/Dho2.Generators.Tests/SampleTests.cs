@@ -10,20 +10,24 @@ namespace Dho2.Generators.Tests;
 /// <summary>The generated code that is committed beside the samples is what the generator emits today.</summary>
 public sealed class SampleTests
 {
-    [Fact]
-    public void TheMnistSamplesGeneratedCodeIsUpToDate()
+    [Theory]
+    [InlineData("Mnist")]
+    [InlineData("CifarResNet")]
+    [InlineData("CharGpt")]
+    [InlineData("Vgg")]
+    public void ASamplesGeneratedCodeIsUpToDate(string sample)
     {
         string root = BuildMetadata.RepositoryPath("");
-        string source = BuildMetadata.RepositoryPath("samples/Mnist/MnistNet.cs");
+        string folder = BuildMetadata.RepositoryPath($"samples/{sample}");
         CSharpCompilation empty = Generation.Compile();
         Generation generation = Generation.Of(empty
             .WithOptions(empty.Options.WithSourceReferenceResolver(new SourceFileResolver([], null, [new(root, "/_/")])))
-            .AddSyntaxTrees(Generation.Parse(File.ReadAllText(source), source)));
+            .AddSyntaxTrees(Directory.GetFiles(folder, "*.cs").Where(file => Path.GetFileName(file) != "Program.cs").Select(file => Generation.Parse(File.ReadAllText(file), file))));
 
         Dictionary<string, string> committed = Directory
-            .GetFiles(BuildMetadata.RepositoryPath("samples/Mnist/Generated"), "*.cs")
+            .GetFiles(Path.Combine(folder, "Generated"), "*.cs")
             .ToDictionary(file => Path.GetFileName(file), File.ReadAllText);
-        const string advice = "Write it anew with: dotnet build samples/Mnist -p:UpdateGenerated=true";
+        string advice = $"Write it anew with: dotnet build samples/{sample} -p:UpdateGenerated=true";
         Assert.True(generation.Files.Keys.Order().SequenceEqual(committed.Keys.Order()), $"The files are {string.Join(", ", committed.Keys.Order())}. {advice}");
         Assert.All(generation.Files, file => Assert.True(file.Value == committed[file.Key], $"{file.Key} is not what the generator emits. {advice}"));
     }

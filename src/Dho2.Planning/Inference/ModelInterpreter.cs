@@ -165,7 +165,12 @@ internal sealed class ModelInterpreter
     /// <summary>Of an operation that the catalogue does not have, only the form of its result is known.</summary>
     private Symbolic NotInCatalogue(CallContext context, Operation operation)
     {
-        context.Facts.AddUnknown();
+        // A function of numbers, such as Math.Sqrt, leaves nothing behind and takes no time worth planning.
+        if (!GivesNumber(operation) || context.Arguments.All.Any(a => a is not (SymbolicInteger or SymbolicNumber or SymbolicBoolean)))
+        {
+            context.Facts.AddUnknown();
+        }
+
         bool differentiable = context.Layer is { MayHaveParameters: true } || operation.Name == "opaque" ||
             context.Arguments.All.Any(a => a.Differentiable);
         return operation.TypeName switch
@@ -178,6 +183,8 @@ internal sealed class ModelInterpreter
             _ => new SymbolicUnknown(differentiable),
         };
     }
+
+    private static bool GivesNumber(Operation operation) => operation.TypeName is "int" or "long" or "float" or "double" or "bool";
 
     private Symbolic InputOf(InputDescription input, PlanSite site)
     {

@@ -69,6 +69,28 @@ public sealed class PackageTests(PackedDho2 package) : IClassFixture<PackedDho2>
         Assert.Matches(@"SmallNet\.cs\(12,14\): error DHO1001: ", output);
     }
 
+    [Fact]
+    public void The_template_makes_a_program_that_trains_at_once()
+    {
+        Assert.Equal(
+            ["Dho2.Templates.nuspec", "README.md", "content/dho2/.template.config/template.json", "content/dho2/Dho2Training.csproj", "content/dho2/Net.cs", "content/dho2/Program.cs"],
+            Entries(package.Templates));
+
+        (int exitCode, string output) = package.Run(package.Root, "new", "install", package.Templates);
+        Assert.True(exitCode == 0, output);
+        (exitCode, output) = package.Run(
+            package.Root, "new", "dho2", "-o", "Spirals", "--libtorch", BuildMetadata.Get("LibTorchPackage"), "--libtorchVersion", BuildMetadata.Get("LibTorchVersion"));
+        Assert.True(exitCode == 0, output);
+        Assert.Contains("namespace Spirals;", File.ReadAllText(Path.Combine(package.Root, "Spirals/Net.cs")));
+
+        (exitCode, output) = package.Run(Path.Combine(package.Root, "Spirals"), "run", "-c", "Release");
+
+        Assert.True(exitCode == 0, output);
+        Match last = Regex.Match(output, @"^epoch 10: training loss [\d.]+, test accuracy ([\d.]+)", RegexOptions.Multiline);
+        Assert.True(last.Success && double.Parse(last.Groups[1].Value, CultureInfo.InvariantCulture) > 0.9, output);
+        Assert.Matches(@"(?m)^step \d+: largest eigenvalue \d", output);
+    }
+
     private static string Source(string name)
         => File.ReadAllText(BuildMetadata.RepositoryPath($"tests/Dho2.EndToEnd.Tests/Package/Program/{name}"));
 

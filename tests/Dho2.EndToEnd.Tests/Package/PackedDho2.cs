@@ -21,9 +21,8 @@ public sealed class PackedDho2 : IDisposable
     {
         try
         {
-            (int exitCode, string output) = Run(
-                BuildMetadata.RepositoryPath("src/Dho2"), "pack", "--no-build", "-c", BuildMetadata.Get("Configuration"), "-o", Feed, $"-p:PackageVersion={Version}");
-            Assert.True(exitCode == 0, output);
+            Pack("src/Dho2");
+            Pack("src/Dho2.Templates");
             WriteSurroundings();
         }
         catch
@@ -37,7 +36,12 @@ public sealed class PackedDho2 : IDisposable
 
     public string Symbols => Path.Combine(Feed, $"Dho2.{Version}.snupkg");
 
+    public string Templates => Path.Combine(Feed, $"Dho2.Templates.{Version}.nupkg");
+
     public string Cache => Path.Combine(root.FullName, "cache");
+
+    /// <summary>The folder below which projects take the package from the feed.</summary>
+    public string Root => root.FullName;
 
     private string Feed => Path.Combine(root.FullName, "feed");
 
@@ -73,11 +77,19 @@ public sealed class PackedDho2 : IDisposable
     public (int ExitCode, string Output) Run(string folder, params string[] arguments) => Dotnet.Run(folder, new Dictionary<string, string>
     {
         ["NUGET_PACKAGES"] = Cache,
+        ["DOTNET_CLI_HOME"] = Path.Combine(root.FullName, "home"),
         ["MSBUILDDISABLENODEREUSE"] = "1",
         ["UseSharedCompilation"] = "false",
     }, arguments);
 
     public void Dispose() => root.Delete(recursive: true);
+
+    private void Pack(string project)
+    {
+        (int exitCode, string output) = Run(
+            BuildMetadata.RepositoryPath(project), "pack", "--no-build", "-c", BuildMetadata.Get("Configuration"), "-o", Feed, $"-p:PackageVersion={Version}");
+        Assert.True(exitCode == 0, output);
+    }
 
     private void WriteSurroundings()
     {

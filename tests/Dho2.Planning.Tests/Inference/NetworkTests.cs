@@ -98,6 +98,22 @@ public class NetworkTests
     }
 
     [Fact]
+    public void AFunctionOfNumbersLeavesWhatFollowsKnownAndOneOfTensorsDoesNot()
+    {
+        var m = new ModelBuilder();
+        int x = m.Input("x", 3, 8, 8);
+        int root = m.Operation("System.Math.Sqrt", "double", Argument.OfInteger("d", 8));
+        int known = m.Operation("operator /", ModelBuilder.Tensor, Argument.OfValue("left", x), Argument.OfValue("right", root));
+        int mean = m.Operation("Acme.Filters.mean", "double", Argument.OfValue("tensor", known));
+        int scaled = m.Operation("operator /", ModelBuilder.Tensor, Argument.OfValue("left", known), Argument.OfValue("right", mean));
+
+        InferenceResult inferred = ShapeInference.Infer(m.Return(scaled));
+
+        Assert.Equal("float32 (N, 3, 8, 8)", inferred.Values[scaled].ToString());
+        Assert.Equal([true, true, false], new[] { 0, 1, 2 }.Select(i => inferred.Operations[i].Saved is not null));
+    }
+
+    [Fact]
     public void TheBatchAndOtherSymbolsStaySymbols()
     {
         var m = new ModelBuilder();

@@ -3,16 +3,15 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
 using System.Runtime.InteropServices;
-using Dho2;
 using Dho2.Checkpoints;
 using Dho2.Curvature;
 using Dho2.Planning;
 using Spectre.Console;
 
-namespace MnistSample;
+namespace Dho2.Samples;
 
 /// <summary>Shows a plan and a run: live in a terminal, as plain lines elsewhere; and lets Ctrl+C end the run in order.</summary>
-internal sealed class Display
+public sealed class Display
 {
     private const int StepsBetweenLines = 100;
     private const int WidthOfFiles = 200;
@@ -25,6 +24,8 @@ internal sealed class Display
     private readonly bool live;
     private volatile bool interrupted;
 
+    /// <summary>Creates a display.</summary>
+    /// <param name="console">Where to write.</param>
     public Display(IAnsiConsole console)
     {
         this.console = console;
@@ -94,8 +95,7 @@ internal sealed class Display
                 console.WriteLine(FormattableString.Invariant($"saved step {saved.Step}: {PlanReport.FormatBytes(saved.Bytes)}, training stood still for {saved.Held.TotalMilliseconds:0} ms"));
             }
         };
-        trainer.EpochCompleted += epoch => console.MarkupLineInterpolated(CultureInfo.InvariantCulture,
-            $"epoch {epoch.Epoch}: training loss {epoch.TrainingLoss:0.0000}, test loss {epoch.Test?.Loss:0.0000}, test accuracy {epoch.Test?.Accuracy:0.0000}, {epoch.Elapsed.TotalSeconds:0.0} s");
+        trainer.EpochCompleted += epoch => console.WriteLine(Describe(epoch));
         return live ? FollowLive(trainer, work) : FollowLines(trainer, work);
     }
 
@@ -147,6 +147,14 @@ internal sealed class Display
 
     private static string Describe(StepCompleted step) => string.Create(CultureInfo.InvariantCulture,
         $"epoch {step.Epoch}, step {step.Result.Step}/{step.TotalSteps}: loss {step.Result.Loss:0.0000}, {step.SamplesPerSecond:0} samples/s");
+
+    // Of a task without classes there is no accuracy.
+    private static string Describe(EpochCompleted epoch)
+    {
+        string accuracy = epoch.Test?.Accuracy is { } share ? FormattableString.Invariant($", test accuracy {share:0.0000}") : "";
+        return FormattableString.Invariant(
+            $"epoch {epoch.Epoch}: training loss {epoch.TrainingLoss:0.0000}, test loss {epoch.Test?.Loss:0.0000}{accuracy}, {epoch.Elapsed.TotalSeconds:0.0} s");
+    }
 
     private static string DescribeShortly(StepCompleted step) => string.Create(CultureInfo.InvariantCulture,
         $"step {step.Result.Step}/{step.TotalSteps}: loss {step.Result.Loss:0.0000}");
