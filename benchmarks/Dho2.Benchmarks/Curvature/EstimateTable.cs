@@ -30,7 +30,7 @@ internal static class EstimateTable
         Console.WriteLine("| network | step | 4k products: rebuilt, s | kept, s | residual | ours as set: products | s | residual | ours at equal residuals: products | s | residual | products / 4k | goal | s / rebuilt | s / kept |");
         Console.WriteLine("|---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|");
         using LabelledImages images = Mnist.LoadTraining(mnist, Mnist.Mean, Mnist.Deviation);
-        foreach (Network network in new[] { Network.All[0] with { Batch = 256 }, Network.All[2] with { Batch = 128 } })
+        foreach (Network network in new[] { Network.All[0] with { Batch = 256 }, Network.All[2] })
         {
             Train(network, images, quick);
         }
@@ -73,7 +73,7 @@ internal static class EstimateTable
                     warm.Add(row);
                 }
 
-                if (warm.Count == (quick ? 2 : 10))
+                if (warm.Count == (quick ? 2 : 8))
                 {
                     break;
                 }

@@ -25,7 +25,7 @@ internal static class StepTable
         set_num_threads(threads);
         Console.WriteLine($"Threads of each method: {threads}. Milliseconds of the fastest of interleaved groups of steps, so that what other programs do shows as little as it can.");
         Measuring.PrintEnvironment("step", quick);
-        int rounds = quick ? 6 : 40;
+        int rounds = quick ? 6 : 16;
         Console.WriteLine("Floor: the bytes that a step must read and write once, at the rate of a copy between two vectors that together are as large.");
         Console.WriteLine();
         Console.WriteLine("| base optimizer | parameters, tensors | TorchSharp, ms | ours, ms | floor, ms | TorchSharp / ours | target | ours / floor | target |");

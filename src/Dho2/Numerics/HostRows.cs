@@ -77,10 +77,7 @@ internal static unsafe class HostRows
             for (long start = (long)block * BlockSize; start < end; start += TileSize)
             {
                 int length = (int)Math.Min(TileSize, end - start);
-                for (int i = 0; i < count; i++)
-                {
-                    sums[i] += T.Dot(row + (i * size + start) * T.RowElementSize, x + start * T.VectorElementSize, length);
-                }
+                DotTile<T>(row + start * T.RowElementSize, size, x + start * T.VectorElementSize, length, sums);
             }
         });
 
@@ -109,14 +106,55 @@ internal static unsafe class HostRows
             for (long start = (long)block * BlockSize; start < end; start += TileSize)
             {
                 int length = (int)Math.Min(TileSize, end - start);
-                for (int i = 0; i < factors.Length; i++)
-                {
-                    T.Add(factors[i], row + (i * size + start) * T.RowElementSize, y + start * T.VectorElementSize, length);
-                }
+                AddTile<T>(factors, row + start * T.RowElementSize, size, y + start * T.VectorElementSize, length);
             }
         });
         GC.KeepAlive(rows);
         GC.KeepAlive(vector);
+    }
+
+    /// <summary>Adds the inner products of a tile of all rows with the same tile of a vector to the sums, one for each row.</summary>
+    /// <param name="rows">Where the first row's tile begins.</param>
+    /// <param name="size">Elements of a row.</param>
+    /// <param name="vector">Where the vector's tile begins.</param>
+    /// <param name="count">Elements of the tile.</param>
+    /// <param name="sums">The sums.</param>
+    public static void DotTile<T>(byte* rows, long size, byte* vector, int count, Span<double> sums)
+        where T : struct, IRowKernel
+    {
+        long stride = size * T.RowElementSize;
+        int i = 0;
+        for (; i <= sums.Length - RowGroups.Rows; i += RowGroups.Rows)
+        {
+            T.DotGroup(rows + (i * stride), stride, vector, count, sums.Slice(i, RowGroups.Rows));
+        }
+
+        for (; i < sums.Length; i++)
+        {
+            sums[i] += T.Dot(rows + (i * stride), vector, count);
+        }
+    }
+
+    /// <summary>Adds a combination of a tile of all rows to the same tile of a vector.</summary>
+    /// <param name="factors">One for each row.</param>
+    /// <param name="rows">Where the first row's tile begins.</param>
+    /// <param name="size">Elements of a row.</param>
+    /// <param name="vector">Where the vector's tile begins.</param>
+    /// <param name="count">Elements of the tile.</param>
+    public static void AddTile<T>(ReadOnlySpan<double> factors, byte* rows, long size, byte* vector, int count)
+        where T : struct, IRowKernel
+    {
+        long stride = size * T.RowElementSize;
+        int i = 0;
+        for (; i <= factors.Length - RowGroups.Rows; i += RowGroups.Rows)
+        {
+            T.AddGroup(factors.Slice(i, RowGroups.Rows), rows + (i * stride), stride, vector, count);
+        }
+
+        for (; i < factors.Length; i++)
+        {
+            T.Add(factors[i], rows + (i * stride), vector, count);
+        }
     }
 
     /// <summary>The number of blocks of a vector.</summary>
@@ -150,7 +188,12 @@ internal static unsafe class HostRows
     /// <summary>Where a tensor in host memory without gaps begins.</summary>
     public static byte* Address(Tensor tensor)
     {
-        // Through one element: the whole may be larger than a span can be.
+        // A span is no larger than this; the view of one element can be had of any.
+        if (tensor.NumberOfElements * tensor.ElementSize <= int.MaxValue)
+        {
+            return (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(tensor.bytes));
+        }
+
         using Tensor flat = tensor.view(-1);
         using Tensor first = flat.narrow(0, 0, 1);
         return (byte*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));

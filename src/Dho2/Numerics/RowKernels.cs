@@ -21,6 +21,12 @@ internal unsafe interface IRowKernel
 
     /// <summary>Adds a multiple of the row to the vector.</summary>
     static abstract void Add(double coefficient, byte* row, byte* vector, int count);
+
+    /// <summary>Adds the inner products of <see cref="RowGroups.Rows"/> rows, so many bytes apart, with the vector to as many sums.</summary>
+    static abstract void DotGroup(byte* rows, long stride, byte* vector, int count, Span<double> sums);
+
+    /// <summary>Adds a combination of <see cref="RowGroups.Rows"/> rows, so many bytes apart, to the vector.</summary>
+    static abstract void AddGroup(ReadOnlySpan<double> coefficients, byte* rows, long stride, byte* vector, int count);
 }
 
 /// <summary>Rows and vector in float64.</summary>
@@ -29,6 +35,12 @@ internal readonly unsafe struct DoubleKernel : IRowKernel
     public static int RowElementSize => sizeof(double);
 
     public static int VectorElementSize => sizeof(double);
+
+    public static void DotGroup(byte* rows, long stride, byte* vector, int count, Span<double> sums) =>
+        RowGroups.Dot<RowGroups.OfDouble, RowGroups.OfDouble>(rows, stride, vector, count, sums);
+
+    public static void AddGroup(ReadOnlySpan<double> coefficients, byte* rows, long stride, byte* vector, int count) =>
+        RowGroups.AddDoubles(coefficients, rows, stride, vector, count);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static double Dot(byte* row, byte* vector, int count)
@@ -77,6 +89,12 @@ internal readonly unsafe struct SingleKernel : IRowKernel
     public static int RowElementSize => sizeof(float);
 
     public static int VectorElementSize => sizeof(float);
+
+    public static void DotGroup(byte* rows, long stride, byte* vector, int count, Span<double> sums) =>
+        RowGroups.Dot<RowGroups.OfSingle, RowGroups.OfSingle>(rows, stride, vector, count, sums);
+
+    public static void AddGroup(ReadOnlySpan<double> coefficients, byte* rows, long stride, byte* vector, int count) =>
+        RowGroups.AddSingles<RowGroups.OfSingle>(coefficients, rows, stride, vector, count);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static double Dot(byte* row, byte* vector, int count)
@@ -128,6 +146,12 @@ internal readonly unsafe struct BFloat16Kernel : IRowKernel
     public static int RowElementSize => sizeof(ushort);
 
     public static int VectorElementSize => sizeof(float);
+
+    public static void DotGroup(byte* rows, long stride, byte* vector, int count, Span<double> sums) =>
+        RowGroups.Dot<RowGroups.OfBFloat16, RowGroups.OfSingle>(rows, stride, vector, count, sums);
+
+    public static void AddGroup(ReadOnlySpan<double> coefficients, byte* rows, long stride, byte* vector, int count) =>
+        RowGroups.AddSingles<RowGroups.OfBFloat16>(coefficients, rows, stride, vector, count);
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static double Dot(byte* row, byte* vector, int count)

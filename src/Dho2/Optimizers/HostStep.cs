@@ -32,7 +32,7 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
     {
         firstOrder.BeginStep();
         Dispatch(
-            rows, parameters, new UpdatePass(new Vectors(rows, parameters, gradient, null), firstOrder, settings, removed.ToArray(), rate, scale, added.ToArray()), []);
+            rows, parameters, new UpdatePass(new Vectors(rows, parameters, gradient, null), firstOrder, settings, Negated(removed), rate, scale, added.ToArray()), []);
     }
 
     /// <summary>
@@ -44,12 +44,23 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
     {
         firstOrder.BeginStep();
         Dispatch(
-            rows, parameters, new PreparePass(new Vectors(rows, parameters, gradient, direction), firstOrder, settings, removed.ToArray(), rate), components);
+            rows, parameters, new PreparePass(new Vectors(rows, parameters, gradient, direction), firstOrder, settings, Negated(removed), rate), components);
     }
 
     /// <summary>One reading: adds a prepared step and a combination of the rows to the parameters.</summary>
     public void Finish(Tensor rows, Tensor parameters, Tensor direction, double scale, ReadOnlySpan<double> added) =>
         Dispatch(rows, parameters, new FinishPass(new Vectors(rows, parameters, direction, null), scale, added.ToArray()), []);
+
+    private static double[] Negated(ReadOnlySpan<double> values)
+    {
+        double[] result = new double[values.Length];
+        for (int i = 0; i < result.Length; i++)
+        {
+            result[i] = -values[i];
+        }
+
+        return result;
+    }
 
     private static void Dispatch<TPass>(Tensor? rows, Tensor parameters, TPass pass, Span<double> sums)
         where TPass : struct, IPass
@@ -118,8 +129,11 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
         private readonly byte* source = AddressOf(source);
         private readonly byte* direction = direction is null ? null : AddressOf(direction);
 
-        public byte* Row<TRows>(int row, long start)
-            where TRows : struct, IRowKernel => rows + (((row * size) + start) * TRows.RowElementSize);
+        /// <summary>Elements of a row.</summary>
+        public long Size => size;
+
+        public byte* Rows<TRows>(long start)
+            where TRows : struct, IRowKernel => rows + (start * TRows.RowElementSize);
 
         public byte* Parameters<TRows>(long start)
             where TRows : struct, IRowKernel => parameters + (start * TRows.VectorElementSize);
@@ -156,25 +170,19 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
                 tile = scratch;
             }
 
-            for (int i = 0; i < sums.Length; i++)
-            {
-                sums[i] += TRows.Dot(vectors.Row<TRows>(i, start), tile, count);
-            }
+            HostRows.DotTile<TRows>(vectors.Rows<TRows>(start), vectors.Size, tile, count, sums);
         }
     }
 
     private readonly struct UpdatePass(
-        Vectors vectors, FlatBase firstOrder, HybridSettings settings, double[] removed, double rate, double scale, double[] added) : IPass
+        Vectors vectors, FlatBase firstOrder, HybridSettings settings, double[] removal, double rate, double scale, double[] added) : IPass
     {
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel
         {
             byte* parameters = vectors.Parameters<TRows>(start);
             vectors.Load<TRows>(scratch, start, count, settings.L2);
-            for (int i = 0; i < removed.Length; i++)
-            {
-                TRows.Add(-removed[i], vectors.Row<TRows>(i, start), scratch, count);
-            }
+            HostRows.AddTile<TRows>(removal, vectors.Rows<TRows>(start), vectors.Size, scratch, count);
 
             firstOrder.ApplyTile(scratch, start, count, rate);
             if (settings.WeightDecay > 0)
@@ -183,24 +191,18 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
             }
 
             AddVector<TRows>(scale, scratch, parameters, count);
-            for (int i = 0; i < added.Length; i++)
-            {
-                TRows.Add(added[i], vectors.Row<TRows>(i, start), parameters, count);
-            }
+            HostRows.AddTile<TRows>(added, vectors.Rows<TRows>(start), vectors.Size, parameters, count);
         }
     }
 
-    private readonly struct PreparePass(Vectors vectors, FlatBase firstOrder, HybridSettings settings, double[] removed, double rate) : IPass
+    private readonly struct PreparePass(Vectors vectors, FlatBase firstOrder, HybridSettings settings, double[] removal, double rate) : IPass
     {
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel
         {
             byte* direction = vectors.Direction<TRows>(start);
             vectors.Load<TRows>(direction, start, count, settings.L2);
-            for (int i = 0; i < removed.Length; i++)
-            {
-                TRows.Add(-removed[i], vectors.Row<TRows>(i, start), direction, count);
-            }
+            HostRows.AddTile<TRows>(removal, vectors.Rows<TRows>(start), vectors.Size, direction, count);
 
             firstOrder.ApplyTile(direction, start, count, rate);
             if (settings.WeightDecay > 0)
@@ -208,10 +210,7 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
                 AddVector<TRows>(-rate * settings.WeightDecay, vectors.Parameters<TRows>(start), direction, count);
             }
 
-            for (int i = 0; i < sums.Length; i++)
-            {
-                sums[i] += TRows.Dot(vectors.Row<TRows>(i, start), direction, count);
-            }
+            HostRows.DotTile<TRows>(vectors.Rows<TRows>(start), vectors.Size, direction, count, sums);
         }
     }
 
@@ -222,10 +221,7 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
         {
             byte* parameters = vectors.Parameters<TRows>(start);
             AddVector<TRows>(scale, vectors.Source<TRows>(start), parameters, count);
-            for (int i = 0; i < added.Length; i++)
-            {
-                TRows.Add(added[i], vectors.Row<TRows>(i, start), parameters, count);
-            }
+            HostRows.AddTile<TRows>(added, vectors.Rows<TRows>(start), vectors.Size, parameters, count);
         }
     }
 

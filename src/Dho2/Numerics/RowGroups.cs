@@ -1,0 +1,202 @@
+using System;
+using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
+
+namespace Dho2.Numerics;
+
+/// <summary>Elements of a row or a vector as float64, eight at a time.</summary>
+internal unsafe interface IDoubles
+{
+    /// <summary>Elements i to i + 7.</summary>
+    static abstract void Load(byte* from, int i, out Vector256<double> low, out Vector256<double> high);
+
+    /// <summary>Element i.</summary>
+    static abstract double At(byte* from, int i);
+}
+
+/// <summary>Elements of a row as float32, eight at a time.</summary>
+internal unsafe interface ISingles
+{
+    /// <summary>Elements i to i + 7.</summary>
+    static abstract Vector256<float> Load(byte* from, int i);
+
+    /// <summary>Element i.</summary>
+    static abstract float At(byte* from, int i);
+}
+
+/// <summary>
+/// What a pass does with four rows at once: each stretch of the vector is loaded, converted and stored once for all four,
+/// so that the rows' way from memory is what takes the time.
+/// </summary>
+internal static unsafe class RowGroups
+{
+    /// <summary>The number of rows at once.</summary>
+    public const int Rows = 4;
+
+    private const int Lanes = 8;
+
+    /// <summary>Adds the inner products of four rows with a vector to four sums, accumulated in float64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void Dot<TRow, TVector>(byte* rows, long stride, byte* vector, int count, Span<double> sums)
+        where TRow : struct, IDoubles
+        where TVector : struct, IDoubles
+    {
+        byte* row1 = rows + stride;
+        byte* row2 = row1 + stride;
+        byte* row3 = row2 + stride;
+        Vector256<double> low0 = default, high0 = default, low1 = default, high1 = default;
+        Vector256<double> low2 = default, high2 = default, low3 = default, high3 = default;
+        int i = 0;
+        for (; i <= count - Lanes; i += Lanes)
+        {
+            TVector.Load(vector, i, out Vector256<double> xLow, out Vector256<double> xHigh);
+            TRow.Load(rows, i, out Vector256<double> low, out Vector256<double> high);
+            low0 = Vector256.MultiplyAddEstimate(low, xLow, low0);
+            high0 = Vector256.MultiplyAddEstimate(high, xHigh, high0);
+            TRow.Load(row1, i, out low, out high);
+            low1 = Vector256.MultiplyAddEstimate(low, xLow, low1);
+            high1 = Vector256.MultiplyAddEstimate(high, xHigh, high1);
+            TRow.Load(row2, i, out low, out high);
+            low2 = Vector256.MultiplyAddEstimate(low, xLow, low2);
+            high2 = Vector256.MultiplyAddEstimate(high, xHigh, high2);
+            TRow.Load(row3, i, out low, out high);
+            low3 = Vector256.MultiplyAddEstimate(low, xLow, low3);
+            high3 = Vector256.MultiplyAddEstimate(high, xHigh, high3);
+        }
+
+        double sum0 = Vector256.Sum(low0 + high0);
+        double sum1 = Vector256.Sum(low1 + high1);
+        double sum2 = Vector256.Sum(low2 + high2);
+        double sum3 = Vector256.Sum(low3 + high3);
+        for (; i < count; i++)
+        {
+            double x = TVector.At(vector, i);
+            sum0 += TRow.At(rows, i) * x;
+            sum1 += TRow.At(row1, i) * x;
+            sum2 += TRow.At(row2, i) * x;
+            sum3 += TRow.At(row3, i) * x;
+        }
+
+        sums[0] += sum0;
+        sums[1] += sum1;
+        sums[2] += sum2;
+        sums[3] += sum3;
+    }
+
+    /// <summary>Adds a combination of four rows to a vector in float32.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void AddSingles<TRow>(ReadOnlySpan<double> factors, byte* rows, long stride, byte* vector, int count)
+        where TRow : struct, ISingles
+    {
+        byte* row1 = rows + stride;
+        byte* row2 = row1 + stride;
+        byte* row3 = row2 + stride;
+        float* y = (float*)vector;
+        (float f0, float f1, float f2, float f3) = ((float)factors[0], (float)factors[1], (float)factors[2], (float)factors[3]);
+        Vector256<float> v0 = Vector256.Create(f0), v1 = Vector256.Create(f1), v2 = Vector256.Create(f2), v3 = Vector256.Create(f3);
+        int i = 0;
+        for (; i <= count - Lanes; i += Lanes)
+        {
+            Vector256<float> sum = Vector256.MultiplyAddEstimate(v0, TRow.Load(rows, i), Vector256.Load(y + i));
+            sum = Vector256.MultiplyAddEstimate(v1, TRow.Load(row1, i), sum);
+            sum = Vector256.MultiplyAddEstimate(v2, TRow.Load(row2, i), sum);
+            Vector256.Store(Vector256.MultiplyAddEstimate(v3, TRow.Load(row3, i), sum), y + i);
+        }
+
+        for (; i < count; i++)
+        {
+            y[i] += (f0 * TRow.At(rows, i)) + (f1 * TRow.At(row1, i)) + (f2 * TRow.At(row2, i)) + (f3 * TRow.At(row3, i));
+        }
+    }
+
+    /// <summary>Adds a combination of four rows to a vector, all in float64.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void AddDoubles(ReadOnlySpan<double> factors, byte* rows, long stride, byte* vector, int count)
+    {
+        double* row0 = (double*)rows;
+        double* row1 = (double*)(rows + stride);
+        double* row2 = (double*)(rows + (2 * stride));
+        double* row3 = (double*)(rows + (3 * stride));
+        double* y = (double*)vector;
+        Vector256<double> v0 = Vector256.Create(factors[0]), v1 = Vector256.Create(factors[1]), v2 = Vector256.Create(factors[2]), v3 = Vector256.Create(factors[3]);
+        int i = 0;
+        for (; i <= count - Vector256<double>.Count; i += Vector256<double>.Count)
+        {
+            Vector256<double> sum = Vector256.MultiplyAddEstimate(v0, Vector256.Load(row0 + i), Vector256.Load(y + i));
+            sum = Vector256.MultiplyAddEstimate(v1, Vector256.Load(row1 + i), sum);
+            sum = Vector256.MultiplyAddEstimate(v2, Vector256.Load(row2 + i), sum);
+            Vector256.Store(Vector256.MultiplyAddEstimate(v3, Vector256.Load(row3 + i), sum), y + i);
+        }
+
+        for (; i < count; i++)
+        {
+            y[i] += (factors[0] * row0[i]) + (factors[1] * row1[i]) + (factors[2] * row2[i]) + (factors[3] * row3[i]);
+        }
+    }
+
+    /// <summary>Elements in float64.</summary>
+    public readonly struct OfDouble : IDoubles
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void Load(byte* from, int i, out Vector256<double> low, out Vector256<double> high)
+        {
+            low = Vector256.Load((double*)from + i);
+            high = Vector256.Load((double*)from + i + Vector256<double>.Count);
+        }
+
+        public static double At(byte* from, int i) => ((double*)from)[i];
+    }
+
+    /// <summary>Elements in float32.</summary>
+    public readonly struct OfSingle : IDoubles, ISingles
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void Load(byte* from, int i, out Vector256<double> low, out Vector256<double> high)
+        {
+            // Converted on their way from memory, which spares a shuffle.
+            float* at = (float*)from + i;
+            low = Widen(Vector128.Load(at));
+            high = Widen(Vector128.Load(at + Vector128<float>.Count));
+        }
+
+        public static Vector256<float> Load(byte* from, int i) => Vector256.Load((float*)from + i);
+
+        static double IDoubles.At(byte* from, int i) => ((float*)from)[i];
+
+        static float ISingles.At(byte* from, int i) => ((float*)from)[i];
+    }
+
+    /// <summary>Elements in bfloat16: the upper halves of float32.</summary>
+    public readonly struct OfBFloat16 : IDoubles, ISingles
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static void Load(byte* from, int i, out Vector256<double> low, out Vector256<double> high)
+        {
+            Vector256<float> singles = Load(from, i);
+            low = Widen(singles.GetLower());
+            high = Widen(singles.GetUpper());
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector256<float> Load(byte* from, int i)
+        {
+            Vector128<ushort> halves = Vector128.Load((ushort*)from + i);
+            Vector256<int> wide = Avx2.IsSupported
+                ? Avx2.ConvertToVector256Int32(halves)
+                : Vector256.Create(Vector128.WidenLower(halves), Vector128.WidenUpper(halves)).AsInt32();
+            return Vector256.ShiftLeft(wide, 16).AsSingle();
+        }
+
+        static double IDoubles.At(byte* from, int i) => ToSingle(((ushort*)from)[i]);
+
+        static float ISingles.At(byte* from, int i) => ToSingle(((ushort*)from)[i]);
+
+        private static float ToSingle(ushort half) => BitConverter.UInt32BitsToSingle((uint)half << 16);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Widen(Vector128<float> values) => Avx.IsSupported
+        ? Avx.ConvertToVector256Double(values)
+        : Vector256.Create(Vector128.WidenLower(values), Vector128.WidenUpper(values));
+}
