@@ -134,7 +134,6 @@ internal static class PipelineTable
     private static double Sleeping(int stages, Schedule schedule, int steps)
     {
         const int Milliseconds = 10;
-        double asleep = 0;
         List<double> bubbles = [];
         Measuring.OnRanks(stages, pipeline =>
         {
@@ -155,7 +154,7 @@ internal static class PipelineTable
                 double time = Stopwatch.GetElapsedTime(start).TotalSeconds;
                 Span<double> sum = [stage.Asleep.TotalSeconds];
                 pipeline.AllReduce(sum);
-                asleep = sum[0];
+                double asleep = sum[0];
                 if (pipeline.Rank == 0 && step >= 0)
                 {
                     bubbles.Add(1 - (asleep / (stages * time)));
@@ -182,7 +181,7 @@ internal static class PipelineTable
 
     private static void PrintAllocations(bool quick)
     {
-        Console.WriteLine($"Managed bytes that a rank's thread allocates in a step of the executor, {MicroBatches} micro-batches; TorchSharp's handles of tensors are among them. Live tensors: the process's between steps.");
+        Console.WriteLine($"Managed bytes that a rank's thread allocates in a step of the executor, {MicroBatches} micro-batches; TorchSharp's handles of tensors are among them. A bare loop's: forward, loss and backward of one micro-batch. Live tensors: the process's, at the end of a step.");
         Console.WriteLine();
         Console.WriteLine("| stages | rank | bytes a step, least | most | bytes a micro-batch | a bare loop's | live tensors, first | last |");
         Console.WriteLine("|--:|--:|--:|--:|--:|--:|--:|--:|");
@@ -243,6 +242,7 @@ internal static class PipelineTable
         IReadOnlyList<Instruction> instructions = ScheduleBuilder.Build(schedule, stages, MicroBatches)[pipeline.Rank];
         for (int step = -3; step < steps; step++)
         {
+            using DisposeScope each = NewDisposeScope();
             flat.Gradients.zero_();
             pipeline.Barrier();
             double processor = Measuring.ProcessorSeconds();

@@ -23,8 +23,8 @@ internal static class StepTable
     public static int Run(bool quick, int threads)
     {
         set_num_threads(threads);
-        Console.WriteLine($"Threads of each method: {threads}. Milliseconds of the fastest of interleaved groups of steps, so that what other programs do shows as little as it can.");
         Measuring.PrintEnvironment("step", quick);
+        Console.WriteLine($"Milliseconds, {threads} thread{(threads == 1 ? "" : "s")} for each method, of the fastest of interleaved groups of steps, so that what other programs do shows as little as it can.");
         int rounds = quick ? 6 : 16;
         Console.WriteLine("Floor: the bytes that a step must read and write once, at the rate of a copy between two vectors that together are as large.");
         Console.WriteLine();
