@@ -19,6 +19,17 @@ partial class Net
 {
 #line hidden
     /// <summary>Stage 0 of 4: a; 72 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: at least 864 B.</para>
+    /// <list type="bullet">
+    /// <item><description>parameters and buffers: 288 B</description></item>
+    /// <item><description>gradients: 288 B</description></item>
+    /// <item><description>optimizer state: 288 B</description></item>
+    /// <item><description>activations in flight: unknown</description></item>
+    /// <item><description>largest temporary: unknown</description></item>
+    /// <item><description>boundary buffers: unknown</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -79,6 +90,17 @@ partial class Net
     }
 
     /// <summary>Stage 1 of 4: b; 72 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: at least 864 B.</para>
+    /// <list type="bullet">
+    /// <item><description>parameters and buffers: 288 B</description></item>
+    /// <item><description>gradients: 288 B</description></item>
+    /// <item><description>optimizer state: 288 B</description></item>
+    /// <item><description>activations in flight: unknown</description></item>
+    /// <item><description>largest temporary: unknown</description></item>
+    /// <item><description>boundary buffers: unknown</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -135,6 +157,17 @@ partial class Net
     }
 
     /// <summary>Stage 2 of 4: c; 72 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: at least 864 B.</para>
+    /// <list type="bullet">
+    /// <item><description>parameters and buffers: 288 B</description></item>
+    /// <item><description>gradients: 288 B</description></item>
+    /// <item><description>optimizer state: 288 B</description></item>
+    /// <item><description>activations in flight: unknown</description></item>
+    /// <item><description>largest temporary: unknown</description></item>
+    /// <item><description>boundary buffers: unknown</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage2 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -192,6 +225,17 @@ partial class Net
     }
 
     /// <summary>Stage 3 of 4: d; 36 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: at least 432 B.</para>
+    /// <list type="bullet">
+    /// <item><description>parameters and buffers: 144 B</description></item>
+    /// <item><description>gradients: 144 B</description></item>
+    /// <item><description>optimizer state: 144 B</description></item>
+    /// <item><description>activations in flight: unknown</description></item>
+    /// <item><description>largest temporary: unknown</description></item>
+    /// <item><description>boundary buffers: unknown</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage3 : global::Dho2.Pipelines.IPipelineStage
     {

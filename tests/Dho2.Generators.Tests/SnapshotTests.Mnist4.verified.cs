@@ -19,6 +19,21 @@ partial class MnistNet
 {
 #line hidden
     /// <summary>Stage 0 of 4: conv1; 320 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: 96.6 MiB of the 24 GiB of its device (0 %).</para>
+    /// <list type="bullet">
+    /// <item><description>second-order graphs: 94.9 MiB</description></item>
+    /// <item><description>boundary buffers: 1.53 MiB</description></item>
+    /// <item><description>curvature basis: 63.8 KiB</description></item>
+    /// <item><description>curvature: 13.8 KiB</description></item>
+    /// <item><description>copy for products: 2.5 KiB</description></item>
+    /// <item><description>parameters and buffers: 1.25 KiB</description></item>
+    /// <item><description>gradients: 1.25 KiB</description></item>
+    /// <item><description>optimizer state: 1.25 KiB</description></item>
+    /// <item><description>activations in flight: 21.4 MiB, at another time</description></item>
+    /// <item><description>largest temporary: 6.13 MiB, at another time</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -71,6 +86,21 @@ partial class MnistNet
     }
 
     /// <summary>Stage 1 of 4: conv2; 18,496 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: 68.1 MiB of the 24 GiB of its device (0 %).</para>
+    /// <list type="bullet">
+    /// <item><description>second-order graphs: 62.2 MiB</description></item>
+    /// <item><description>curvature basis: 3.6 MiB</description></item>
+    /// <item><description>boundary buffers: 1.15 MiB</description></item>
+    /// <item><description>curvature: 795 KiB</description></item>
+    /// <item><description>copy for products: 145 KiB</description></item>
+    /// <item><description>parameters and buffers: 72.3 KiB</description></item>
+    /// <item><description>gradients: 72.3 KiB</description></item>
+    /// <item><description>optimizer state: 72.3 KiB</description></item>
+    /// <item><description>activations in flight: 10.3 MiB, at another time</description></item>
+    /// <item><description>largest temporary: 3.06 MiB, at another time</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -124,6 +154,21 @@ partial class MnistNet
     }
 
     /// <summary>Stage 2 of 4: fc; 401,536 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: 123 MiB of the 24 GiB of its device (0 %).</para>
+    /// <list type="bullet">
+    /// <item><description>curvature basis: 78.1 MiB</description></item>
+    /// <item><description>second-order graphs: 20.3 MiB</description></item>
+    /// <item><description>curvature: 16.8 MiB</description></item>
+    /// <item><description>copy for products: 3.06 MiB</description></item>
+    /// <item><description>parameters and buffers: 1.53 MiB</description></item>
+    /// <item><description>gradients: 1.53 MiB</description></item>
+    /// <item><description>optimizer state: 1.53 MiB</description></item>
+    /// <item><description>boundary buffers: 408 KiB</description></item>
+    /// <item><description>activations in flight: 816 KiB, at another time</description></item>
+    /// <item><description>largest temporary: 32 KiB, at another time</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage2 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -177,6 +222,21 @@ partial class MnistNet
     }
 
     /// <summary>Stage 3 of 4: head; 1,290 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: 826 KiB of the 24 GiB of its device (0 %).</para>
+    /// <list type="bullet">
+    /// <item><description>second-order graphs: 470 KiB</description></item>
+    /// <item><description>curvature basis: 257 KiB</description></item>
+    /// <item><description>curvature: 55.4 KiB</description></item>
+    /// <item><description>boundary buffers: 18 KiB</description></item>
+    /// <item><description>copy for products: 10.1 KiB</description></item>
+    /// <item><description>parameters and buffers: 5.04 KiB</description></item>
+    /// <item><description>gradients: 5.04 KiB</description></item>
+    /// <item><description>optimizer state: 5.04 KiB</description></item>
+    /// <item><description>activations in flight: 33.3 KiB, at another time</description></item>
+    /// <item><description>largest temporary: 32 KiB, at another time</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage3 : global::Dho2.Pipelines.IPipelineStage
     {

@@ -8,15 +8,22 @@ namespace Dho2.Analyzers;
 /// <summary>Puts the levers that make a stage fit its device into words, and into changes of the source.</summary>
 internal sealed class MemoryAdvice(ModelDescription model, Plan plan, int stage, Placement placement)
 {
-    /// <summary>The end of the message.</summary>
+    /// <summary>The end of the message: what each change works on, and what the stage needs with it.</summary>
     public string Describe(IReadOnlyList<MemoryLever> levers) => levers.Count == 0
         ? "; neither a lower rank nor more micro-batches nor moving one layer would make it fit"
-        : "; it would fit with " + string.Join(", or with ", levers.Select(lever => lever.Kind switch
+        : "; " + string.Join("; or ", levers.Select(Describe));
+
+    private string Describe(MemoryLever lever)
+    {
+        string needed = PlanReport.FormatBytes(lever.Needed);
+        string concerned = PlanReport.FormatBytes(lever.Concerned);
+        return lever.Kind switch
         {
-            MemoryLeverKind.Rank => lever.Value == 0 ? "no curvature" : $"rank {lever.Value}",
-            MemoryLeverKind.MicroBatches => $"MicroBatches = {lever.Value}",
-            _ => $"'{model.Layers[lever.Layer].Name}' on stage {lever.Value}",
-        }));
+            MemoryLeverKind.Rank => $"curvature and its basis {concerned}: {(lever.Value == 0 ? "without" : $"rank {lever.Value}")} would fit ({needed})",
+            MemoryLeverKind.MicroBatches => $"activations and graphs {concerned}: MicroBatches = {lever.Value} would fit ({needed})",
+            _ => $"'{model.Layers[lever.Layer].Name}' {concerned}: on stage {lever.Value} it would fit ({needed}, and there {PlanReport.FormatBytes(lever.NeededThere)})",
+        };
+    }
 
     /// <summary>The changes; a lever without a place in the source has none.</summary>
     public IReadOnlyList<SourceChange> Changes(IReadOnlyList<MemoryLever> levers) =>

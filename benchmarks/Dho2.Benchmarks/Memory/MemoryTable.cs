@@ -5,66 +5,88 @@ using System.Globalization;
 using System.IO;
 using System.Linq;
 using System.Text.Json;
+using Dho2.Planning;
 
 namespace Dho2.Benchmarks.Memory;
 
 /// <summary>Compares the memory that plans foretell with what processes need: one process for each stage of each configuration.</summary>
 internal static class MemoryTable
 {
+    private static readonly MemoryKind[] OwnedKinds =
+        [MemoryKind.Parameters, MemoryKind.Gradients, MemoryKind.Optimizer, MemoryKind.Curvature, MemoryKind.Copy, MemoryKind.Admm];
+
+    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+
     /// <summary>Measures and prints the table.</summary>
-    /// <param name="quick">Whether batches are an eighth, which shows the same with peaks of some hundred mebibytes.</param>
-    /// <param name="only">Only configurations whose name contains this; null for all.</param>
-    /// <param name="json">A file for all numbers; null for none.</param>
-    public static int Run(bool quick, string? only, string? json, int divisor = 0)
+    /// <param name="options">What to measure.</param>
+    public static int Run(MemoryTableOptions options)
     {
-        divisor = divisor > 0 ? divisor : quick ? 8 : 1;
+        int divisor = options.Divisor;
+        Dictionary<string, RankMemory> measured = options.Results is { } file && File.Exists(file)
+            ? JsonSerializer.Deserialize<Dictionary<string, RankMemory>>(File.ReadAllText(file))!
+            : [];
         Console.WriteLine($"Peak resident memory over a baseline against the plan; batches / {divisor}; one process for each stage, one thread; {System.Environment.OSVersion}, .NET {System.Environment.Version}");
-        Console.WriteLine("owned: buffers of the stage; rest: activations, temporaries and second-order graphs on top of them at the peak\n");
+        Console.WriteLine("owned: buffers of the stage; rest: the batch, activations, temporaries and second-order graphs on top of them at the peak\n");
         Console.WriteLine("| configuration | held out | stage | owned MiB | planned | rest MiB | planned | error % | peak MiB | planned | error % |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|");
-        var all = new List<(MemoryConfiguration Configuration, RankMemory Memory)>();
+        List<Row> rows = [];
         for (int i = 0; i < MemoryConfiguration.All.Count; i++)
         {
             MemoryConfiguration configuration = MemoryConfiguration.All[i];
-            if (only is not null && !configuration.Name.Contains(only, StringComparison.Ordinal))
+            if (options.Only is { } only && !configuration.Name.Contains(only, StringComparison.Ordinal))
             {
                 continue;
             }
 
-            for (int stage = 0; stage < configuration.Definition().Stages.Count; stage++)
+            foreach (StagePlan stage in configuration.Plan(divisor).Stages)
             {
-                RankMemory memory = Measure(i, stage, divisor);
-                all.Add((configuration, memory));
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"| {configuration.Name} | {(configuration.IsHeldOut ? "yes" : "")} | {stage} | {MiB(memory.Owned)} | {MiB(memory.PlannedOwned)} | {MiB(memory.Rest)} | {MiB(memory.PlannedRest)} | {Error(memory.PlannedRest, memory.Rest):+0.0;-0.0} | {MiB(memory.Peak)} | {MiB(memory.PlannedPeak)} | {Error(memory.PlannedPeak, memory.Peak):+0.0;-0.0} |"));
+                string key = string.Create(CultureInfo.InvariantCulture, $"{configuration.Name}, stage {stage.Index}, batch {configuration.Batch / divisor}");
+                if (!measured.TryGetValue(key, out RankMemory? memory) && !options.IsStored)
+                {
+                    measured[key] = memory = Measure(i, stage.Index, divisor);
+                    Store(options.Results, measured);
+                }
+
+                if (options.IsPlanShown)
+                {
+                    Console.WriteLine($"{key}: {string.Join(", ", stage.PeakTerms.Select(term => $"{PlanReport.NameOf(term.Kind)} {MiB(term.Bytes ?? 0)}"))}");
+                }
+
+                if (memory is not null)
+                {
+                    rows.Add(new(configuration, stage, memory));
+                    Console.WriteLine(rows[^1].ToString());
+                }
             }
         }
 
-        foreach (bool heldOut in new[] { false, true })
-        {
-            Summarise(heldOut ? "held out" : "fitted", all.Where(x => x.Configuration.IsHeldOut == heldOut).Select(x => x.Memory).ToList());
-        }
-
-        if (json is not null)
-        {
-            File.WriteAllText(json, JsonSerializer.Serialize(all.Select(x => new { x.Configuration.Name, x.Configuration.IsHeldOut, x.Memory }), new JsonSerializerOptions { WriteIndented = true }));
-        }
-
+        Summarise("fitted", [.. rows.Where(row => !row.Configuration.IsHeldOut)]);
+        Summarise("held out", [.. rows.Where(row => row.Configuration.IsHeldOut)]);
         return 0;
     }
 
-    private static void Summarise(string which, List<RankMemory> memories)
+    private static void Summarise(string which, Row[] rows)
     {
-        if (memories.Count == 0)
+        if (rows.Length == 0)
         {
             return;
         }
 
-        double[] totals = [.. memories.Select(m => Error(m.PlannedPeak, m.Peak))];
-        double[] rests = [.. memories.Select(m => Error(m.PlannedRest, m.Rest))];
+        double[] totals = [.. rows.Select(row => row.PeakError)];
         double[] sizes = [.. totals.Select(Math.Abs).Order()];
+        double[] rests = [.. rows.Select(row => Math.Abs(row.RestError)).Order()];
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"\n{which} ({memories.Count} stages): total off by {sizes.Average():0.0} % in the mean, 95th percentile {sizes[(int)Math.Ceiling(0.95 * sizes.Length) - 1]:0.0} %, largest under-estimate {Math.Max(0, -totals.Min()):0.0} % (targets: 5 %, shown, 5 %); rest off by {rests.Max(Math.Abs):0.0} % at most (target 10 %); owned buffers exact: {memories.Count(m => m.Owned == m.PlannedOwned)} of {memories.Count}"));
+            $"\n{which} ({rows.Length} stages): total off by {sizes.Average():0.0} % in the mean (target 5), 95th percentile {At95(sizes):0.0} %, largest under-estimate {Math.Max(0, -totals.Min()):0.0} % (target 5); rest off by {rests.Average():0.0} % in the mean, 95th percentile {At95(rests):0.0} %, at most {rests[^1]:0.0} % (target 10); owned buffers exact: {rows.Count(row => row.Memory.Owned == row.PlannedOwned)} of {rows.Length}"));
+    }
+
+    private static double At95(double[] sorted) => sorted[(int)Math.Ceiling(0.95 * sorted.Length) - 1];
+
+    private static void Store(string? file, Dictionary<string, RankMemory> measured)
+    {
+        if (file is not null)
+        {
+            File.WriteAllText(file, JsonSerializer.Serialize(measured, Indented) + "\n");
+        }
     }
 
     private static RankMemory Measure(int configuration, int stage, int divisor)
@@ -87,10 +109,33 @@ internal static class MemoryTable
             : throw new InvalidOperationException($"Stage {stage} of '{MemoryConfiguration.All[configuration].Name}' ended with status {process.ExitCode}: {output}");
     }
 
-    /// <summary>How far a plan is off, in per cent of what was measured; negative where it promised too little.</summary>
-    private static double Error(long planned, long measured) => 100.0 * (planned - measured) / Math.Max(1, measured);
-
     private static string MiB(long bytes) => (bytes / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture);
 
     private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+
+    /// <summary>One stage: what was planned, and what was measured.</summary>
+    private sealed record Row(MemoryConfiguration Configuration, StagePlan Plan, RankMemory Memory)
+    {
+        public long PlannedOwned { get; } = Plan.Memory.Where(term => OwnedKinds.Contains(term.Kind)).Sum(term => term.Bytes!.Value);
+
+        public long PlannedRest => Plan.PeakBytes!.Value - PlannedOwned;
+
+        public double RestError => Error(PlannedRest, Memory.Rest);
+
+        public double PeakError => Error(Plan.PeakBytes!.Value, Memory.Peak);
+
+        public override string ToString() => string.Create(CultureInfo.InvariantCulture,
+            $"| {Configuration.Name} | {(Configuration.IsHeldOut ? "yes" : "")} | {Memory.Stage} | {MiB(Memory.Owned)} | {MiB(PlannedOwned)} | {MiB(Memory.Rest)} | {MiB(PlannedRest)} | {RestError:+0.0;-0.0;0.0} | {MiB(Memory.Peak)} | {MiB(Plan.PeakBytes!.Value)} | {PeakError:+0.0;-0.0;0.0} |");
+
+        /// <summary>How far a plan is off, in per cent of what was measured; negative where it promised too little.</summary>
+        private static double Error(long planned, long measured) => 100.0 * (planned - measured) / Math.Max(1, measured);
+    }
 }
+
+/// <summary>What the memory table measures.</summary>
+/// <param name="Divisor">What batches are divided by.</param>
+/// <param name="Only">Only configurations whose name contains this; null for all.</param>
+/// <param name="Results">A file of measured numbers, which are not measured again; null for none.</param>
+/// <param name="IsStored">Whether nothing is measured, and only what is stored is shown.</param>
+/// <param name="IsPlanShown">Whether the plans' terms are shown.</param>
+internal sealed record MemoryTableOptions(int Divisor, string? Only, string? Results, bool IsStored, bool IsPlanShown);

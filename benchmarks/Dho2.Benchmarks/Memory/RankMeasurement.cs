@@ -11,18 +11,13 @@ using TorchSharp;
 
 namespace Dho2.Benchmarks.Memory;
 
-/// <summary>What one stage was planned to need and what its process needed, in bytes.</summary>
+/// <summary>What one stage's process needed, in bytes.</summary>
 /// <param name="Stage">The stage.</param>
-/// <param name="PlannedOwned">Parameters, gradients, buffers, optimizer state, kept eigenvectors and the twin for products.</param>
-/// <param name="Owned">The tensors that the rank holds after its steps.</param>
-/// <param name="PlannedRest">What comes on top at the peak: activations and temporaries, or the estimate's graphs and basis.</param>
+/// <param name="Owned">The tensors that the rank holds after its steps: parameters, gradients, buffers, states, kept eigenvectors, the copy for products.</param>
 /// <param name="Peak">The process's peak of resident memory over its baseline.</param>
-/// <param name="PlannedPeak">The plan's peak.</param>
-/// <param name="Terms">The plan's terms.</param>
-internal sealed record RankMemory(
-    int Stage, long PlannedOwned, long Owned, long PlannedRest, long Peak, long PlannedPeak, Dictionary<string, long> Terms)
+internal sealed record RankMemory(int Stage, long Owned, long Peak)
 {
-    /// <summary>What came on top of the owned buffers.</summary>
+    /// <summary>What came on top of the owned buffers at the peak: the batch, activations and temporaries, or the estimate's graphs and basis.</summary>
     public long Rest => Peak - Owned;
 }
 
@@ -46,26 +41,25 @@ internal static partial class RankMeasurement
         MemoryConfiguration chosen = MemoryConfiguration.All[configuration];
 
         // The same run, small: libraries are loaded, code is compiled, pools and threads are there.
-        Train(chosen, stage, Math.Max(divisor, chosen.Batch / 32), out _);
+        Train(chosen, stage, Math.Max(divisor, chosen.Batch / 32));
         GC.Collect();
         GC.WaitForPendingFinalizers();
         GC.Collect();
         Trim(0);
         File.WriteAllText("/proc/self/clear_refs", "5");
         long baseline = Read("VmRSS:");
-        RankMemory memory = Train(chosen, stage, divisor, out StagePlan plan);
-        memory = memory with { Peak = Read("VmHWM:") - baseline };
-        Console.WriteLine(JsonSerializer.Serialize(memory));
+        long owned = Train(chosen, stage, divisor);
+        Console.WriteLine(JsonSerializer.Serialize(new RankMemory(stage, owned, Read("VmHWM:") - baseline)));
         return 0;
     }
 
-    private static RankMemory Train(MemoryConfiguration configuration, int stage, int divisor, out StagePlan plan)
+    /// <summary>Takes a step; where there is curvature two, each after an estimate: only then is all there that a run ever holds.</summary>
+    /// <returns>Bytes of the tensors that the rank holds afterwards.</returns>
+    private static long Train(MemoryConfiguration configuration, int stage, int divisor)
     {
-        PipelineDefinition definition = configuration.Definition();
         using var world = new StandInWorld(stage);
-        using var trainer = new Trainer(definition, world, configuration.Options(divisor));
+        using var trainer = new Trainer(configuration.Definition(), world, configuration.Options(divisor));
         world.Plan = trainer.Plan;
-        plan = trainer.Plan.Stages[stage];
         using DisposeScope scope = torch.NewDisposeScope();
         int samples = trainer.Plan.Options.Batch;
         ModelDescription model = trainer.Description;
@@ -73,23 +67,12 @@ internal static partial class RankMeasurement
             stage == 0 ? [torch.randn([samples, .. model.Inputs[0].Dimensions!.Value.Select(d => d.Size)])] : [],
             stage == trainer.Plan.Stages.Count - 1 ? [torch.zeros([samples], torch.int64)] : [],
             samples);
-        for (int step = 0; step < 2; step++)
+        for (int step = 0; step < (configuration.HasCurvature ? 2 : 1); step++)
         {
             trainer.TrainStep(batch);
         }
 
-        long BytesOf(params MemoryKind[] kinds) =>
-            trainer.Plan.Stages[stage].Memory.Where(t => kinds.Contains(t.Kind)).Sum(t => t.Bytes ?? throw new InvalidOperationException($"{t.Kind} of stage {stage} is not known."));
-
-        long owned = BytesOf(MemoryKind.Parameters, MemoryKind.Gradients, MemoryKind.Optimizer, MemoryKind.Curvature, MemoryKind.Admm);
-        return new(
-            stage,
-            owned,
-            OwnedTensors.BytesOf(trainer),
-            plan.PeakBytes!.Value - owned,
-            0,
-            plan.PeakBytes.Value,
-            plan.Memory.ToDictionary(t => t.Kind.ToString(), t => t.Bytes ?? -1));
+        return OwnedTensors.BytesOf(trainer);
     }
 
     [LibraryImport("libc", EntryPoint = "malloc_trim")]

@@ -73,8 +73,8 @@ internal static class TrafficTable
         bool exact = steps.All(step => step.All(t => t.Predicted == t.Sent));
         Console.WriteLine(FormattableString.Invariant($"| {stages} | {replicas} | {name} | {plain:#,0} | {estimate:#,0} | {products} | {(exact ? "exact" : "WRONG")} |"));
         StagePlan largest = trainer.Plan.Stages.MaxBy(s => s.Memory.Sum(m => m.Bytes ?? 0))!;
-        string Bytes(MemoryKind kind) => (largest.Memory.FirstOrDefault(m => m.Kind == kind)?.Bytes ?? 0).ToString("#,0", System.Globalization.CultureInfo.InvariantCulture);
+        string Bytes(params MemoryKind[] kinds) => largest.Memory.Where(m => kinds.Contains(m.Kind)).Sum(m => m.Bytes ?? 0).ToString("#,0", System.Globalization.CultureInfo.InvariantCulture);
         memory.Add(FormattableString.Invariant(
-            $"| {stages} | {replicas} | {name} | {Bytes(MemoryKind.Parameters)} | {Bytes(MemoryKind.Gradients)} | {Bytes(MemoryKind.Optimizer)} | {Bytes(MemoryKind.Curvature)} | {Bytes(MemoryKind.Estimate)} | {Bytes(MemoryKind.Admm)} | {trainer.StateBytes.Max():#,0} |"));
+            $"| {stages} | {replicas} | {name} | {Bytes(MemoryKind.Parameters)} | {Bytes(MemoryKind.Gradients)} | {Bytes(MemoryKind.Optimizer)} | {Bytes(MemoryKind.Curvature)} | {Bytes(MemoryKind.Basis, MemoryKind.Graphs, MemoryKind.Copy)} | {Bytes(MemoryKind.Admm)} | {trainer.StateBytes.Max():#,0} |"));
     }
 }

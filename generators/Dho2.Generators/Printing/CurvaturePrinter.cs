@@ -26,7 +26,7 @@ internal static class CurvaturePrinter
         foreach (StagePlan stage in plan.Stages)
         {
             CurvatureStagePlan cost = curvature.Stages[stage.Index];
-            yield return $"Curvature of stage {stage.Index}: {Number(stage.CurvatureRank)} largest and {Number(options.Smallest)} smallest; at most {Number(cost.Order)} products of {Number(cost.ProductOperations)} operations; {Number(Bytes(stage, MemoryKind.Curvature))} bytes, and {Number(Bytes(stage, MemoryKind.Estimate))} while an estimate is made.";
+            yield return $"Curvature of stage {stage.Index}: {Number(stage.CurvatureRank)} largest and {Number(options.Smallest)} smallest; at most {Number(cost.Order)} products of {Number(cost.ProductOperations)} operations; {Number(Bytes(stage, MemoryKind.Curvature, MemoryKind.Copy))} bytes, and {Number(Bytes(stage, MemoryKind.Basis, MemoryKind.Graphs))} while an estimate is made.";
         }
     }
 
@@ -45,14 +45,15 @@ internal static class CurvaturePrinter
             foreach (StagePlan stage in plan.Stages)
             {
                 CurvatureStagePlan cost = curvature.Stages[stage.Index];
-                writer.Line($"new(Rank: {Literal(stage.CurvatureRank)}, Smallest: {Literal(options.Smallest)}, Order: {Literal(cost.Order)}, ProductOperations: {Literal(cost.ProductOperations)}, KeptBytes: {Literal(Bytes(stage, MemoryKind.Curvature))}, EstimateBytes: {Literal(Bytes(stage, MemoryKind.Estimate))}, ReusesTangents: {Literal(cost.ReusesTangents)}),");
+                writer.Line($"new(Rank: {Literal(stage.CurvatureRank)}, Smallest: {Literal(options.Smallest)}, Order: {Literal(cost.Order)}, ProductOperations: {Literal(cost.ProductOperations)}, KeptBytes: {Literal(Bytes(stage, MemoryKind.Curvature, MemoryKind.Copy))}, EstimateBytes: {Literal(Bytes(stage, MemoryKind.Basis, MemoryKind.Graphs))}, ReusesTangents: {Literal(cost.ReusesTangents)}),");
             }
         }
 
         writer.Line("]),");
     }
 
-    private static long? Bytes(StagePlan stage, MemoryKind kind) => stage.Memory.Where(term => term.Kind == kind).Select(term => term.Bytes).DefaultIfEmpty(0).Single();
+    private static long? Bytes(StagePlan stage, params MemoryKind[] kinds) =>
+        stage.Memory.Where(term => kinds.Contains(term.Kind)).Aggregate((long?)0, (sum, term) => sum + term.Bytes);
 
     private static string Number(long? value) => value?.ToString("#,0", CultureInfo.InvariantCulture) ?? "unknown";
 

@@ -35,6 +35,27 @@ internal static class PlanTables
         }
     }
 
+    /// <summary>What a stage needs at its peak, and of how much.</summary>
+    public static string Memory(ModelDescription model, Plan plan, StagePlan stage)
+    {
+        string needed = (stage.PeakBytes is null ? "at least " : "") + PlanReport.FormatBytes(stage.KnownBytes);
+        string share = DeviceMemory.Of(stage, model, plan.Options) is > 0 and var device
+            ? $" of the {PlanReport.FormatBytes(device)} of its device ({decimal.Floor((decimal)stage.KnownBytes * 100 / device).ToString(CultureInfo.InvariantCulture)} %)"
+            : "";
+        return $"Memory at the peak: {needed}{share}.";
+    }
+
+    /// <summary>What that is for, largest first; then what is needed at other times, and what is not known.</summary>
+    public static IEnumerable<string> MemoryTerms(StagePlan stage)
+    {
+        MemoryTerm[] peak = stage.PeakTerms.ToArray();
+        return peak.Select(term => $"{PlanReport.NameOf(term.Kind)}: {PlanReport.FormatBytes(term.Bytes)}")
+            .Concat(stage.Memory
+                .Where(term => term.Bytes != 0 && !peak.Contains(term))
+                .OrderByDescending(term => term.Bytes ?? long.MaxValue)
+                .Select(term => $"{PlanReport.NameOf(term.Kind)}: {PlanReport.FormatBytes(term.Bytes)}{(term.Bytes is null ? "" : ", at another time")}"));
+    }
+
     private static string Describe(CutValue value) =>
         value.Type is { } type ? $"{value.Name} {type.DType.ToString().ToLowerInvariant()} ({string.Join(", ", type.Shape)})" : value.Name;
 }

@@ -49,6 +49,7 @@ internal sealed class StagePrinter
     public void Print()
     {
         writer.Line($"/// <summary>Stage {stage.Index} of {input.Plan.Stages.Count}: {Names.Xml(Summary())}.</summary>");
+        PrintMemory();
         writer.Line(TypeShell.GeneratedCode);
         string modifiers = (input.Source.IsUnsafe ? "unsafe " : "") + (LayersElsewhere(input, stage).Any() ? "partial " : "");
         using (writer.Braces($"public sealed {modifiers}class {TypeName} : {Pipelines}.IPipelineStage"))
@@ -92,6 +93,21 @@ internal sealed class StagePrinter
             ? known.Sum(p => p.Count).ToString("#,0", CultureInfo.InvariantCulture) + " parameters"
             : "a number of parameters that is not known";
         return $"{layers}; {parameters}";
+    }
+
+    /// <summary>What the stage's device has to hold, where an editor shows it.</summary>
+    private void PrintMemory()
+    {
+        writer.Line("/// <remarks>");
+        writer.Line($"/// <para>{Names.Xml(PlanTables.Memory(input.Description, input.Plan, stage))}</para>");
+        writer.Line("/// <list type=\"bullet\">");
+        foreach (string term in PlanTables.MemoryTerms(stage))
+        {
+            writer.Line($"/// <item><description>{Names.Xml(term)}</description></item>");
+        }
+
+        writer.Line("/// </list>");
+        writer.Line("/// </remarks>");
     }
 
     private void PrintFields()

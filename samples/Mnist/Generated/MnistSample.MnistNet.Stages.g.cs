@@ -16,6 +16,21 @@ partial class MnistNet
 {
 #line hidden
     /// <summary>Stage 0 of 2: conv1, conv2; 4,800 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: 70.6 MiB of the 4 GiB of its device (1 %).</para>
+    /// <list type="bullet">
+    /// <item><description>second-order graphs: 68.2 MiB</description></item>
+    /// <item><description>boundary buffers: 1.15 MiB</description></item>
+    /// <item><description>curvature basis: 956 KiB</description></item>
+    /// <item><description>curvature: 206 KiB</description></item>
+    /// <item><description>copy for products: 37.5 KiB</description></item>
+    /// <item><description>parameters and buffers: 18.8 KiB</description></item>
+    /// <item><description>gradients: 18.8 KiB</description></item>
+    /// <item><description>optimizer state: 18.8 KiB</description></item>
+    /// <item><description>activations in flight: 16.1 MiB, at another time</description></item>
+    /// <item><description>largest temporary: 6.13 MiB, at another time</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -77,6 +92,21 @@ partial class MnistNet
     }
 
     /// <summary>Stage 1 of 2: fc, head; 202,122 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: 58.9 MiB of the 4 GiB of its device (1 %).</para>
+    /// <list type="bullet">
+    /// <item><description>curvature basis: 39.3 MiB</description></item>
+    /// <item><description>curvature: 8.48 MiB</description></item>
+    /// <item><description>second-order graphs: 6.81 MiB</description></item>
+    /// <item><description>copy for products: 1.54 MiB</description></item>
+    /// <item><description>parameters and buffers: 790 KiB</description></item>
+    /// <item><description>gradients: 790 KiB</description></item>
+    /// <item><description>optimizer state: 790 KiB</description></item>
+    /// <item><description>boundary buffers: 394 KiB</description></item>
+    /// <item><description>activations in flight: 427 KiB, at another time</description></item>
+    /// <item><description>largest temporary: 64 KiB, at another time</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {

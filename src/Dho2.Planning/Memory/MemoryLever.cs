@@ -16,5 +16,8 @@ public enum MemoryLeverKind
 /// <summary>A single change with which a stage fits its device.</summary>
 /// <param name="Kind">What to change.</param>
 /// <param name="Value">The new rank, number of micro-batches or stage.</param>
+/// <param name="Concerned">Bytes that the change works on: curvature and its basis, what micro-batches keep, or what the layer brings along.</param>
+/// <param name="Needed">Bytes that the stage needs afterwards.</param>
 /// <param name="Layer">The layer to move; -1 for the other kinds.</param>
-public sealed record MemoryLever(MemoryLeverKind Kind, int Value, int Layer = -1);
+/// <param name="NeededThere">Bytes that the stage which the layer moves to needs afterwards; 0 for the other kinds.</param>
+public sealed record MemoryLever(MemoryLeverKind Kind, int Value, long Concerned, long Needed, int Layer = -1, long NeededThere = 0);

@@ -16,28 +16,33 @@ public static class MemoryLevers
     /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
     public static IReadOnlyList<MemoryLever> Find(ModelDescription model, Plan plan, int stage, CancellationToken cancellation = default)
     {
-        bool Fits(ModelDescription changed, params int[] stages) =>
+        StagePlan before = plan.Stages[stage];
+        return new[] { RankFor(), MicroBatchesFor(), MoveFrom() }.OfType<MemoryLever>().ToList();
+
+        // The stages' plans after a change; null where one of them does not fit.
+        StagePlan[]? Fitting(ModelDescription changed, params int[] stages) =>
             Planner.Plan(changed, cancellation: cancellation) is { Plan: { } other, HasStructuralErrors: false }
             && other.Stages.Count == plan.Stages.Count
-            && stages.All(s => other.Stages[s].KnownBytes <= DeviceMemory.Of(other.Stages[s], changed, other.Options));
-
-        return new[] { RankFor(), MicroBatchesFor(), MoveFrom() }.OfType<MemoryLever>().ToList();
+            && stages.All(s => other.Stages[s].KnownBytes <= DeviceMemory.Of(other.Stages[s], changed, other.Options))
+                ? stages.Select(s => other.Stages[s]).ToArray()
+                : null;
 
         MemoryLever? RankFor()
         {
-            int fits = -1;
-            int tooLarge = plan.Stages[stage].CurvatureRank;
-            if (tooLarge == 0 || !Fits(WithRank(model, plan, stage, 0), stage))
+            int tooLarge = before.CurvatureRank;
+            if (tooLarge == 0 || Fitting(WithRank(model, plan, stage, 0), stage) is not { } after)
             {
                 return null;
             }
 
-            for (fits = 0; tooLarge - fits > 1;)
+            int fits = 0;
+            while (tooLarge - fits > 1)
             {
                 int middle = fits + ((tooLarge - fits) / 2);
-                if (Fits(WithRank(model, plan, stage, middle), stage))
+                if (Fitting(WithRank(model, plan, stage, middle), stage) is { } better)
                 {
                     fits = middle;
+                    after = better;
                 }
                 else
                 {
@@ -45,16 +50,16 @@ public static class MemoryLevers
                 }
             }
 
-            return new(MemoryLeverKind.Rank, fits);
+            return new(MemoryLeverKind.Rank, fits, Bytes(MemoryKind.Curvature, MemoryKind.Basis), after[0].KnownBytes);
         }
 
         MemoryLever? MicroBatchesFor()
         {
             for (long count = 2L * plan.Options.MicroBatches; count <= plan.Options.Batch; count *= 2)
             {
-                if (Fits(model with { Options = model.Options with { MicroBatches = (int)count } }, stage))
+                if (Fitting(model with { Options = model.Options with { MicroBatches = (int)count } }, stage) is { } after)
                 {
-                    return new(MemoryLeverKind.MicroBatches, (int)count);
+                    return new(MemoryLeverKind.MicroBatches, (int)count, Bytes(MemoryKind.Activations, MemoryKind.Temporary, MemoryKind.Graphs), after[0].KnownBytes);
                 }
             }
 
@@ -63,17 +68,20 @@ public static class MemoryLevers
 
         MemoryLever? MoveFrom()
         {
-            int[] order = plan.Stages[stage].Operations.Select(o => model.Operations[o].Layer).Where(l => l >= 0).Distinct().ToArray();
+            int[] order = before.Operations.Select(o => model.Operations[o].Layer).Where(l => l >= 0).Distinct().ToArray();
             foreach ((int layer, int target) in order.Length < 2 ? [] : new[] { (order[order.Length - 1], stage + 1), (order[0], stage - 1) })
             {
-                if (target >= 0 && target < plan.Stages.Count && Fits(WithStage(model, layer, target), stage, target))
+                if (target >= 0 && target < plan.Stages.Count && Fitting(WithStage(model, layer, target), stage, target) is { } after)
                 {
-                    return new(MemoryLeverKind.Layer, target, layer);
+                    return new(MemoryLeverKind.Layer, target, before.KnownBytes - after[0].KnownBytes, after[0].KnownBytes, layer, after[1].KnownBytes);
                 }
             }
 
             return null;
         }
+
+        // What of these kinds is in use at the peak.
+        long Bytes(params MemoryKind[] kinds) => before.PeakTerms.Where(term => kinds.Contains(term.Kind)).Sum(term => term.Bytes ?? 0);
     }
 
     /// <summary>The model with a lower rank wherever the stage's is stated.</summary>

@@ -62,9 +62,9 @@ internal sealed class MemoryModel
         {
             long pairs = stage.CurvatureRank + (long)curvature.Smallest;
             terms.Add(new(MemoryKind.Curvature, CurvatureBytes(pairs, ShareOf(vector))));
-            terms.Add(new(MemoryKind.Estimate, curvature.Mode == CurvatureMode.Dedicated
-                ? SnapshotBytes(pairs, vector, buffers)
-                : EstimateBytes(curvature, pairs, count, modelSize, vector, buffers, stage, replicas: 1)));
+            terms.AddRange(curvature.Mode == CurvatureMode.Dedicated
+                ? SnapshotTerms(pairs, vector, buffers)
+                : EstimateTerms(curvature, pairs, count, modelSize, vector, buffers, stage, replicas: 1));
         }
 
         if (options.Admm is not null && options.Replicas > 1)
@@ -103,7 +103,7 @@ internal sealed class MemoryModel
         long? vector = SafeInteger.Multiply(stage.Count, element);
         return SafeInteger.Add(
             SafeInteger.Multiply(vector, pairs),
-            EstimateBytes(curvature, pairs, stage.Count, modelSize, vector, BuffersOf(stage), stage, options.Replicas));
+            Sum(EstimateTerms(curvature, pairs, stage.Count, modelSize, vector, BuffersOf(stage), stage, options.Replicas).Select(term => term.Bytes)));
     }
 
     private long? BuffersOf(StageContents stage) => Sum(stage.Layers.Select(l => inference.Layers[l].Buffers is { } b
@@ -111,44 +111,61 @@ internal sealed class MemoryModel
         : null));
 
     /// <summary>What a worker adds for ranks that estimate beside it: a copy of its parameters on their way, and the new eigenvectors.</summary>
-    private static long? SnapshotBytes(long pairs, long? vector, long? buffers) =>
-        SafeInteger.Add(SafeInteger.Multiply(vector, pairs + 1), buffers);
+    private static MemoryTerm[] SnapshotTerms(long pairs, long? vector, long? buffers) =>
+    [
+        new(MemoryKind.Basis, SafeInteger.Multiply(vector, pairs)),
+        new(MemoryKind.Copy, SafeInteger.Add(vector, buffers)),
+    ];
 
     /// <summary>The kept eigenvectors, the carried rest of the momentum and, where its step is prepared, Adam's direction.</summary>
     private long? CurvatureBytes(long pairs, long? vector) =>
         pairs <= 0 ? 0 : SafeInteger.Multiply(vector, pairs + (options.Base == BaseKind.Adam ? 2 : 1));
 
     /// <summary>
-    /// What an estimate adds while it is made: basis, new eigenvectors and work vectors, a copy of parameters, gradients
-    /// and buffers to take products at, both graphs of every micro-batch of the curvature batch, or of as many as there
-    /// are stages where graphs are built anew for every product, and the tangents' graphs of those on their way up, which
-    /// keep a tangent for each activation.
+    /// What an estimate needs: basis, new eigenvectors and work vectors; the graphs of the micro-batches of the curvature
+    /// batch, or of as many as there are stages where they are built anew for every product; and, from the start of the
+    /// run to its end, the copy of the stage that products are taken at, with a vector for the product.
     /// </summary>
-    private long? EstimateBytes(
+    private MemoryTerm[] EstimateTerms(
         CurvatureOptions curvature, long pairs, long? count, long? modelSize, long? vector, long? buffers, StageContents stage, int replicas)
     {
         int batch = curvature.Batch > 0 ? curvature.Batch : options.Batch;
-        IEnumerable<int> sizes = Enumerable.Repeat(MicroBatches.Split(batch, options.MicroBatches), replicas).SelectMany(s => s);
-        long? graphs = Sum((retainsGraphs ? sizes : sizes.OrderByDescending(s => s).Take(stage.Stages)).Select(stage.Activations.Twice));
+        int[] sizes = Enumerable.Repeat(MicroBatches.Split(batch, options.MicroBatches), replicas).SelectMany(s => s).OrderByDescending(s => s).ToArray();
 
-        // A stage goes as many micro-batches ahead as there are stages after it.
-        int ahead = stage.ReusesTangents ? stage.Stages - stage.Index : 0;
-        long? tangents = Sum(sizes.OrderByDescending(s => s).Take(ahead).Select(stage.Activations.Kept));
-        long? copies = SafeInteger.Add(SafeInteger.Multiply(vector, 4), buffers);
-        if (pairs <= 0)
+        // A micro-batch's graph keeps the gradients that it gives, of the parameters and of what came in, and the one that it got.
+        long? graphs = Sum(sizes.Take(retainsGraphs ? sizes.Length : stage.Stages).Select(size => Sum(
+            [stage.Activations.Twice(size), vector, CutBytes(stage.Incoming, size), CutBytes(stage.Outgoing, size)])));
+
+        // Tangents wait between their way up and their way down: a stage goes as many micro-batches ahead as there are stages after it.
+        long? tangents = Sum(sizes.Take(stage.Stages - stage.Index).Select(size => SafeInteger.Add(
+            CutBytes(stage.Incoming, size), stage.ReusesTangents ? stage.Activations.Kept(size) : 0)));
+        long? basis = LendsSweeps(curvature, stage) ? SafeInteger.Multiply(ShareOf(vector), 2) : 0;
+        if (pairs > 0)
         {
-            return Sum([graphs, tangents, copies]);
+            long? size = curvature.Scope == CurvatureScope.Global ? modelSize : count;
+            long? rows = size is { } n ? Math.Min(n, LanczosOrder.Of(curvature, pairs, n)) + 1 : null;
+
+            // A stage that lends its sweeps to others does so at other times than it has a basis of its own.
+            basis = Larger(basis, SafeInteger.Add(
+                SafeInteger.Multiply(SafeInteger.Multiply(rows, IsSharded ? ShareOf(vector) / element : count), BasisElement),
+                SafeInteger.Multiply(ShareOf(vector), pairs + (options.DType == DType.Float32 ? 0 : 2))));
+
+            // Directions are gathered and products handed out by shares.
+            basis = SafeInteger.Add(basis, IsSharded ? SafeInteger.Multiply(ShareOf(vector), 3) : 0);
         }
 
-        long? size = curvature.Scope == CurvatureScope.Global ? modelSize : count;
-        long? rows = size is { } n ? Math.Min(n, LanczosOrder.Of(curvature, pairs, n)) + 1 : null;
-        long? basis = SafeInteger.Multiply(SafeInteger.Multiply(rows, IsSharded ? ShareOf(vector) / element : count), BasisElement);
-        long? products = SafeInteger.Multiply(ShareOf(vector), pairs + (options.DType == DType.Float32 ? 0 : 2));
-
-        // Directions are gathered and products handed out by shares.
-        long? exchange = IsSharded ? SafeInteger.Multiply(ShareOf(vector), 3) : 0;
-        return Sum([graphs, tangents, copies, basis, products, exchange]);
+        return
+        [
+            new(MemoryKind.Basis, basis),
+            new(MemoryKind.Graphs, SafeInteger.Add(graphs, tangents)),
+            new(MemoryKind.Copy, SafeInteger.Add(SafeInteger.Multiply(vector, 2), buffers)),
+        ];
     }
+
+    /// <summary>Whether products with other stages' blocks go through a stage: then its own part of direction and product is nothing.</summary>
+    private static bool LendsSweeps(CurvatureOptions curvature, StageContents stage) => curvature.Scope == CurvatureScope.Stage && stage.Stages > 1;
+
+    private static long? Larger(long? left, long? right) => left is { } a && right is { } b ? Math.Max(a, b) : null;
 
     /// <summary>The model's inputs on the first stage, the targets on the last, and one micro-batch's gradients of both cuts.</summary>
     private long? BoundaryBytes(StageContents stage)
@@ -164,13 +181,15 @@ internal sealed class MemoryModel
             bytes = SafeInteger.Add(bytes, Sum(model.Targets.Select(t => Bytes(ShapeInference.TypeOf(t, options.DType), options.Batch))));
         }
 
-        return SafeInteger.Add(
-            bytes,
-            Sum(stage.Incoming.Concat(stage.Outgoing)
-                .Select(value => inference.Values[value])
-                .Where(value => value is { Kind: InferredKind.Tensor or InferredKind.Unknown, Differentiable: true })
-                .Select(value => Bytes(value.Type, microBatches[0]))));
+        return Sum([bytes, CutBytes(stage.Incoming, microBatches[0]), CutBytes(stage.Outgoing, microBatches[0])]);
     }
+
+    /// <summary>The gradients, or tangents, of what crosses a cut.</summary>
+    private long? CutBytes(IEnumerable<int> values, int samples) =>
+        Sum(values
+            .Select(value => inference.Values[value])
+            .Where(value => value is { Kind: InferredKind.Tensor or InferredKind.Unknown, Differentiable: true })
+            .Select(value => Bytes(value.Type, samples)));
 
     internal static long? Bytes(TensorType? type, int samples) =>
         type is null ? null : Bytes(TensorBytes.Of(type), samples);

@@ -78,11 +78,11 @@ public sealed record StagePlan(
             long Bytes(params MemoryKind[] kinds) =>
                 Memory.Where(t => kinds.Contains(t.Kind)).Aggregate(0L, (sum, t) => Saturated(sum, t.Bytes ?? 0));
 
-            bool isEstimate = Bytes(MemoryKind.Estimate) > Bytes(MemoryKind.Activations, MemoryKind.Temporary);
+            bool isEstimate = Bytes(MemoryKind.Basis, MemoryKind.Graphs) > Bytes(MemoryKind.Activations, MemoryKind.Temporary);
             return Memory
                 .Where(t => t.Bytes > 0 && t.Kind switch
                 {
-                    MemoryKind.Estimate => EstimatesBesideSteps || isEstimate,
+                    MemoryKind.Basis or MemoryKind.Graphs => EstimatesBesideSteps || isEstimate,
                     MemoryKind.Activations or MemoryKind.Temporary => EstimatesBesideSteps || !isEstimate,
                     _ => true,
                 })
@@ -153,8 +153,14 @@ public enum MemoryKind
     /// <summary>Kept eigenvectors and the carried rest of the momentum.</summary>
     Curvature,
 
-    /// <summary>The Lanczos basis, the cloned leaves and the retained graphs while an estimate is made.</summary>
-    Estimate,
+    /// <summary>While an estimate is made: the Lanczos basis and the new eigenvectors.</summary>
+    Basis,
+
+    /// <summary>While an estimate is made: the graphs of forward and backward over the curvature batch.</summary>
+    Graphs,
+
+    /// <summary>The copy of the stage that products of the curvature are taken at.</summary>
+    Copy,
 
     /// <summary>ADMM's consensus and dual variables.</summary>
     Admm,

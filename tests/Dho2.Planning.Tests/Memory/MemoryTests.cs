@@ -27,7 +27,7 @@ public class MemoryTests
         // The first layer's own result dies with the forward; the gradients at the result are larger on stage 0.
         Assert.Equal([2 * 8 * 20 * Float, 2 * 8 * 5 * Float], Terms(plan, MemoryKind.Temporary));
         Assert.Equal([(32 * 10 * Float) + (8 * 20 * Float), (32 * sizeof(long)) + (8 * 20 * Float)], Terms(plan, MemoryKind.Boundary));
-        Assert.DoesNotContain(plan.Stages[0].Memory, t => t.Kind is MemoryKind.Admm or MemoryKind.Curvature or MemoryKind.Estimate);
+        Assert.DoesNotContain(plan.Stages[0].Memory, t => t.Kind is MemoryKind.Admm or MemoryKind.Curvature or MemoryKind.Basis or MemoryKind.Graphs or MemoryKind.Copy);
     }
 
     [Fact]
@@ -52,14 +52,20 @@ public class MemoryTests
 
         Assert.Equal(n.Select(x => (3 + 1 + 1) * x * Float), Terms(plan, MemoryKind.Curvature));
 
-        // Basis and a work row; the new vectors; twin and two vectors; the graphs of both sweeps, with the gradients at
-        // the linear layers' results and at the loss's input; before the last stage the tangents of two micro-batches of four.
+        // Basis and a work row; the new vectors; the twin and its product.
+        Assert.Equal(n.Select(x => x * Float * (order + 1 + 4)), Terms(plan, MemoryKind.Basis));
+        Assert.Equal(n.Select(x => x * Float * 2), Terms(plan, MemoryKind.Copy));
+
+        // The graphs of both sweeps, with the gradients at the linear layers' results, at the loss's input, at the cut and, for
+        // each of four micro-batches, of the parameters; before the last stage the tangents of two micro-batches of four, on
+        // it the cut's of one.
+        long cut = 32 * 20 * Float;
         Assert.Equal(
             [
-                (n[0] * Float * (order + 1 + 4 + 4)) + activations0 + (32 * 20 * Float) + (activations0 / 2),
-                (n[1] * Float * (order + 1 + 4 + 4)) + activations1 + (2 * 32 * 5 * Float),
+                activations0 + cut + cut + (4 * n[0] * Float) + (activations0 / 2),
+                activations1 + (2 * 32 * 5 * Float) + cut + (4 * n[1] * Float) + (cut / 4),
             ],
-            Terms(plan, MemoryKind.Estimate));
+            Terms(plan, MemoryKind.Graphs));
     }
 
     [Theory]
@@ -86,7 +92,8 @@ public class MemoryTests
         Plan plan = Planner.Plan(model, new() { Curvature = curvature }).Plan!;
 
         Assert.Equal(0, Terms(plan, MemoryKind.Curvature)[1]);
-        Assert.True(Terms(plan, MemoryKind.Estimate)[1] > 0);
+        Assert.Equal(2 * 105 * Float, Terms(plan, MemoryKind.Basis)[1]);
+        Assert.True(Terms(plan, MemoryKind.Graphs)[1] > 0);
         Assert.True(Terms(plan, MemoryKind.Curvature)[0] > 0);
     }
 
@@ -99,11 +106,11 @@ public class MemoryTests
         Assert.True(roomy.Curvature!.RetainsGraphs);
 
         // Two stages hold the graphs of two micro-batches at a time instead of sixteen.
-        long graphs = 2048 * 20 * 2 * Float;
+        long graphs = (2048 * 20 * 3 * Float) + (16 * 220 * Float);
         long saved = graphs - (graphs * 2 / 16);
         Plan tight = Plan(overrides with { DeviceMemory = roomy.Stages.Max(s => s.KnownBytes) - 1 });
         Assert.False(tight.Curvature!.RetainsGraphs);
-        Assert.Equal(Terms(roomy, MemoryKind.Estimate)[0] - saved, Terms(tight, MemoryKind.Estimate)[0]);
+        Assert.Equal(Terms(roomy, MemoryKind.Graphs)[0] - saved, Terms(tight, MemoryKind.Graphs)[0]);
         Assert.NotEqual(Plan(overrides).Hash, tight.Hash);
     }
 
@@ -121,8 +128,10 @@ public class MemoryTests
         Plan blocking = Plan(overrides);
         Plan dedicated = Plan(overrides with { Replicas = 2, Curvature = curvature with { Mode = CurvatureMode.Dedicated } });
         long vector = 220 * Float;
-        Assert.Equal((4 + 1) * vector, Terms(dedicated, MemoryKind.Estimate)[0]);
-        Assert.Equal(Terms(blocking, MemoryKind.Estimate)[0] + (4 * vector) + (32 * 20 * 2 * Float), dedicated.Stages[0].DedicatedBytes);
+        Assert.Equal(4 * vector, Terms(dedicated, MemoryKind.Basis)[0]);
+        Assert.Equal(vector, Terms(dedicated, MemoryKind.Copy)[0]);
+        long estimate = Terms(blocking, MemoryKind.Basis)[0] + Terms(blocking, MemoryKind.Graphs)[0] + Terms(blocking, MemoryKind.Copy)[0];
+        Assert.Equal(estimate + (4 * vector) + (32 * 20 * 3 * Float) + (4 * vector), dedicated.Stages[0].DedicatedBytes);
     }
 
     [Theory]
@@ -180,8 +189,8 @@ public class MemoryTests
     {
         StagePlan stage = Plan(new() { Curvature = new CurvatureOptions(3, 0, 400, 400, 0, 0.1, 3, CurvatureScope.Global) }).Stages[0];
         long Bytes(MemoryKind kind) => stage.Memory.Single(t => t.Kind == kind).Bytes!.Value;
-        long lasting = Bytes(MemoryKind.Parameters) + Bytes(MemoryKind.Gradients) + Bytes(MemoryKind.Optimizer) + Bytes(MemoryKind.Curvature) + Bytes(MemoryKind.Boundary);
-        Assert.Equal(lasting + Math.Max(Bytes(MemoryKind.Estimate), Bytes(MemoryKind.Activations) + Bytes(MemoryKind.Temporary)), stage.PeakBytes);
+        long lasting = Bytes(MemoryKind.Parameters) + Bytes(MemoryKind.Gradients) + Bytes(MemoryKind.Optimizer) + Bytes(MemoryKind.Curvature) + Bytes(MemoryKind.Copy) + Bytes(MemoryKind.Boundary);
+        Assert.Equal(lasting + Math.Max(Bytes(MemoryKind.Basis) + Bytes(MemoryKind.Graphs), Bytes(MemoryKind.Activations) + Bytes(MemoryKind.Temporary)), stage.PeakBytes);
     }
 
     /// <summary>The runtime runs estimates to the smallest whole number that is at least 2 ln n.</summary>

@@ -19,8 +19,7 @@ internal sealed class EstimateRun : IDisposable
     private readonly ICommunicator pipeline;
     private readonly PipelineHessian hessian;
     private readonly LanczosEstimator?[] estimators;
-    private readonly torch.Tensor zero;
-    private readonly torch.Tensor ignored;
+    private readonly ShardedSpace space;
     private readonly List<(int? Stage, CurvatureEstimate Estimate)> found = [];
     private Block? block;
     private Subspace? previous;
@@ -44,8 +43,7 @@ internal sealed class EstimateRun : IDisposable
             .. setup.EstimatedStages.Select(stage =>
                 stage is null || stage == pipeline.Rank ? new LanczosEstimator(space, setup.LanczosSettings(pipeline.Rank)) : null),
         ];
-        zero = space.Zeros();
-        ignored = space.Zeros();
+        this.space = space;
     }
 
     /// <summary>This replica's share, where the space's vectors are shared out over replicas; null where they are whole.</summary>
@@ -154,8 +152,6 @@ internal sealed class EstimateRun : IDisposable
 
         fresh?.Dispose();
         hessian.Dispose();
-        zero.Dispose();
-        ignored.Dispose();
     }
 
     private bool AdvanceWhole(LanczosEstimator estimator)
@@ -175,6 +171,8 @@ internal sealed class EstimateRun : IDisposable
         {
             if (Agree(false))
             {
+                using torch.Tensor zero = space.Zeros();
+                using torch.Tensor ignored = space.Zeros();
                 Multiply(zero, ignored, stage);
             }
 
@@ -233,7 +231,7 @@ internal sealed class EstimateRun : IDisposable
     /// <summary>The whole model's matrix.</summary>
     private sealed class Whole(EstimateRun run) : IHessianOperator
     {
-        public long LocalSize => run.zero.NumberOfElements;
+        public long LocalSize => run.space.LocalSize;
 
         public void Multiply(torch.Tensor direction, torch.Tensor product) => run.Multiply(direction, product);
     }
@@ -241,7 +239,7 @@ internal sealed class EstimateRun : IDisposable
     /// <summary>One stage's diagonal block: the product with a vector that is zero on all other stages.</summary>
     private sealed class Block(EstimateRun run, int stage) : IHessianOperator
     {
-        public long LocalSize => run.zero.NumberOfElements;
+        public long LocalSize => run.space.LocalSize;
 
         public bool Multiplied { get; set; }
 
