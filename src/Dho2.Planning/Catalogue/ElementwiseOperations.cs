@@ -45,7 +45,8 @@ internal static class ElementwiseOperations
     /// <param name="Work">Floating-point operations of one element.</param>
     /// <param name="IsLinear">Whether the gradient's own backward needs no gradient: it is linear, or piecewise so.</param>
     /// <param name="HasGradient">Whether a gradient passes.</param>
-    private sealed record Entry(Needs Needs, Gives Gives, int Work = 1, bool IsLinear = false, bool HasGradient = true);
+    /// <param name="HasSecond">Whether libtorch can differentiate the gradient again.</param>
+    private sealed record Entry(Needs Needs, Gives Gives, int Work = 1, bool IsLinear = false, bool HasGradient = true, bool HasSecond = true);
 
     private static readonly Dictionary<string, Entry> Table = new(StringComparer.Ordinal)
     {
@@ -53,7 +54,7 @@ internal static class ElementwiseOperations
         ["relu6"] = new(Needs.Operand, Gives.Numeric, 2, IsLinear: true),
         ["leaky_relu"] = new(Needs.Operand, Gives.FloatingOnly, 2, IsLinear: true),
         ["hardtanh"] = new(Needs.Operand, Gives.Signed, 2, IsLinear: true),
-        ["hardsigmoid"] = new(Needs.Operand, Gives.FloatingOnly, 3, IsLinear: true),
+        ["hardsigmoid"] = new(Needs.Operand, Gives.FloatingOnly, 3, IsLinear: true, HasSecond: false),
         ["hardshrink"] = new(Needs.Operand, Gives.FloatingOnly, IsLinear: true),
         ["softshrink"] = new(Needs.Operand, Gives.FloatingOnly, IsLinear: true),
         ["threshold"] = new(Needs.Operand, Gives.FloatingOnly, IsLinear: true),
@@ -191,6 +192,11 @@ internal static class ElementwiseOperations
         c.Facts.AddWork(x.Count * Dimension.Of(entry.Work));
         if (y.Differentiable)
         {
+            if (!entry.HasSecond)
+            {
+                c.Facts.LacksSecondDerivative();
+            }
+
             if (entry.Needs != Needs.Nothing)
             {
                 c.Save(entry.Needs == Needs.Result ? y : x);

@@ -15,8 +15,7 @@ internal static class RecurrentLayers
             bool hasCell = name == "LSTM";
             add(name, new LayerRule(owner => Own(owner, gates), c => Sequence(c, name, gates, kept, hasCell)));
 
-            // TorchSharp refuses an LSTM cell without states; with them, in a tuple, its result is not followed.
-            add(name + "Cell", new LayerRule(owner => OwnCell(owner, gates), c => hasCell ? c.Unknown() : Cell(c, name + "Cell", gates, kept)));
+            add(name + "Cell", new LayerRule(owner => OwnCell(owner, gates), c => Cell(c, name + "Cell", gates, kept, hasCell)));
         }
     }
 
@@ -105,7 +104,7 @@ internal static class RecurrentLayers
         return new SymbolicList(results);
     }
 
-    private static Symbolic Cell(CallContext c, string kind, int gates, int kept)
+    private static Symbolic Cell(CallContext c, string kind, int gates, int kept, bool hasCell)
     {
         SymbolicTensor x = c.Input;
         Dimension hidden = c.Settings.Integer("hiddenSize", 0);
@@ -115,12 +114,15 @@ internal static class RecurrentLayers
             return c.RefuseShape($"{c.Describe(kind)} expects {expected} features, gets {any[any.Count - 1]} {c.Origin(x)}");
         }
 
+        bool Fits(Symbolic state) => state is SymbolicTensor { Shape: { Count: 2 } sizes }
+            && x.Shape is { Count: 2 } own && sizes[0] == own[0] && sizes[1] == hidden;
+
+        // TorchSharp refuses an LSTM cell without its two states.
         bool fits = c.LayerArgument(1) switch
         {
-            SymbolicNull => true,
-            SymbolicTensor { Shape: { Count: 2 } state } =>
-                x.Shape is { Count: 2 } own && state[0] == own[0] && state[1] == hidden,
-            _ => false,
+            SymbolicNull => !hasCell,
+            SymbolicList { Items: [{ } state, { } cell] } => hasCell && Fits(state) && Fits(cell),
+            { } state => !hasCell && Fits(state),
         };
         if (x.Shape is not { Count: 2 } shape || x.Type != c.Elements || !fits)
         {
@@ -129,7 +131,7 @@ internal static class RecurrentLayers
 
         SymbolicTensor h = c.New([shape[0], hidden], x.Type, differentiable: true);
         Cost(c, x, shape[0], expected + hidden, hidden, hidden, gates, kept);
-        return h;
+        return hasCell ? new SymbolicList([h, c.New([shape[0], hidden], x.Type, differentiable: true)]) : h;
     }
 
     /// <summary>

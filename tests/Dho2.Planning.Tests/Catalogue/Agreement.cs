@@ -14,9 +14,19 @@ internal static class Agreement
     // same calls, so that it fails for what was changed and for nothing else.
     private static readonly int Factor = int.TryParse(Environment.GetEnvironmentVariable("DHO2_CATALOGUE_FACTOR"), out int factor) ? factor : 0;
 
+    /// <summary>Where calls are collected in place of being checked; null where they are checked.</summary>
+    [ThreadStatic]
+    public static List<CallCase>? Collected;
+
     /// <summary>Checks random calls of one operation or layer.</summary>
     public static void Check(Gen<CallCase> calls, int iterations = 50)
     {
+        if (Collected is { } collected)
+        {
+            collected.AddRange(Enumerable.Range(0, Math.Min(iterations, 6)).Select(i => calls.Generate(new PCG(1, (ulong)i), null, out _)));
+            return;
+        }
+
         for (int i = 0; i < iterations; i++)
         {
             Check(calls.Generate(new PCG(1, (ulong)i), null, out _));
@@ -94,6 +104,13 @@ internal static class Agreement
             Assert.Equal(actual.Results[i].Shape.Length, sizes.Length);
             Assert.All(sizes.Zip(actual.Results[i].Shape), pair => Assert.True(pair.First is null || pair.First == pair.Second, $"{call} with a symbol"));
         }
+    }
+
+    /// <summary>What the catalogue says about the second derivative of a call.</summary>
+    public static bool? SecondDerivativeOf(CallCase call)
+    {
+        TensorType[] inputs = call.Tensors.Select(t => new TensorType(t.Shape.Select(Dimension.Of).ToEquatableArray(), t.Type)).ToArray();
+        return ShapeInference.Infer(call.ToModel(), inputs).Operations.Single().HasSecondDerivative;
     }
 
     private static IEnumerable<InferredValue> Flatten(InferredValue value) =>

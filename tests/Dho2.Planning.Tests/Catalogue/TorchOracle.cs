@@ -57,19 +57,93 @@ internal static class TorchOracle
         }
     }
 
+    /// <summary>
+    /// Whether the gradient of a call can be differentiated again: of the sum of the squares of its results, with respect
+    /// to its tensors and its layer's parameters. Null where there is no first gradient. Ends the process where libtorch does.
+    /// </summary>
+    public static bool? HasSecondDerivative(CallCase call)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        List<torch.Tensor> made = Leaves = [];
+        try
+        {
+            object? result = call.Layer is null ? Invoke(call.Name, call.Arguments) : RunForward(call, out _, module => made.AddRange(module.parameters()));
+            torch.Tensor[] results = [.. TensorsOf(result).Where(t => t.requires_grad && t.is_floating_point())];
+            if (results.Length == 0)
+            {
+                return null;
+            }
+
+            torch.Tensor sum = results.Select(r => (r * r).sum()).Aggregate((a, b) => a + b);
+            torch.Tensor[] leaves = [.. made.Where(t => t.requires_grad && t.is_leaf)];
+            torch.autograd.backward([sum], null, retain_graph: true, create_graph: true, inputs: leaves);
+            torch.Tensor[] gradients = [.. leaves.Select(leaf => leaf.grad).Where(g => g is not null && g.requires_grad)!];
+            if (gradients.Length == 0)
+            {
+                return null;
+            }
+
+            torch.Tensor squares = gradients.Select(g => (g * g).sum()).Aggregate((a, b) => a + b);
+            foreach (torch.Tensor leaf in leaves)
+            {
+                leaf.grad = null;
+            }
+
+            try
+            {
+                torch.autograd.backward([squares], null, retain_graph: false, create_graph: false, inputs: leaves);
+                return true;
+            }
+            catch (Exception e) when (e is System.Runtime.InteropServices.ExternalException or InvalidOperationException or NotSupportedException)
+            {
+                return false;
+            }
+        }
+        catch (Exception e) when (e is TargetInvocationException or System.Runtime.InteropServices.ExternalException)
+        {
+            return null;
+        }
+        finally
+        {
+            Leaves = null;
+        }
+    }
+
+    [ThreadStatic]
+    private static List<torch.Tensor>? Leaves;
+
+    private static IEnumerable<torch.Tensor> TensorsOf(object? result) => result switch
+    {
+        torch.Tensor tensor => [tensor],
+        torch.Tensor[] tensors => tensors,
+        ITuple tuple => Enumerable.Range(0, tuple.Length).SelectMany(i => TensorsOf(tuple[i])),
+        _ => [],
+    };
+
     private static Outcome RunLayer(CallCase call)
     {
+        object? result = RunForward(call, out torch.nn.Module module);
+        using (module)
+        {
+            return new(
+                ResultsOf(result),
+                module.named_parameters().Select(p => (p.name, FactsOf(p.parameter))).ToArray(),
+                module.named_buffers().Select(b => (b.name, FactsOf(b.buffer))).ToArray());
+        }
+    }
+
+    private static object? RunForward(CallCase call, out torch.nn.Module module, Action<torch.nn.Module>? made = null)
+    {
         string factory = call.Name[(call.Name.LastIndexOf('.') + 1)..];
-        using var module = (torch.nn.Module)Call(Candidates(typeof(torch.nn), factory), call.Layer!, null, call.Name)!;
+        module = (torch.nn.Module)Call(Candidates(typeof(torch.nn), factory), call.Layer!, null, call.Name)!;
         MethodInfo[] forwards = module.GetType().GetMethods(Anything).Where(m => m.Name == "forward").ToArray();
-        object?[] values = call.Arguments.Select(a => TensorOf(a.Value!)).ToArray();
+        made?.Invoke(module);
+        object?[] values = call.Arguments.Select(a => a.Value is TensorSpec[] { Length: 2 } pair
+            ? ((torch.Tensor)TensorOf(pair[0]), (torch.Tensor)TensorOf(pair[1]))
+            : a.Value is null ? null : TensorOf(a.Value)).ToArray();
         MethodInfo forward = forwards.OrderBy(f => f.GetParameters().Length).First(f => f.GetParameters().Length >= values.Length);
         object?[] all = values.Concat(forward.GetParameters().Skip(values.Length).Select(p => p.HasDefaultValue ? p.DefaultValue : null)).ToArray();
-        object? result = forward.Invoke(module, all);
-        return new(
-            ResultsOf(result),
-            module.named_parameters().Select(p => (p.name, FactsOf(p.parameter))).ToArray(),
-            module.named_buffers().Select(b => (b.name, FactsOf(b.buffer))).ToArray());
+        return forward.Invoke(module, all);
     }
 
     private static object? Invoke(string name, (string Name, object? Value)[] arguments)
@@ -180,12 +254,14 @@ internal static class TorchOracle
             return value;
         }
 
-        return spec.Type switch
+        torch.Tensor made = spec.Type switch
         {
             DType.Float32 or DType.Float64 or DType.BFloat16 or DType.Float16 =>
                 torch.rand(spec.Shape, dtype: TypeOf(spec.Type)).requires_grad_(),
             _ => torch.zeros(spec.Shape, dtype: TypeOf(spec.Type)),
         };
+        Leaves?.Add(made);
+        return made;
     }
 
     private static IReadOnlyList<TensorFacts> ResultsOf(object? result) => result switch
