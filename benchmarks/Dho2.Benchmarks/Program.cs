@@ -37,7 +37,8 @@ internal static class Program
         "  memory    peak memory of every stage against its plan, one process for each\n" +
         "            --only TEXT        configurations whose name contains it\n" +
         "            --divide N         batches are divided by N (default: 1; 8 with --quick)\n" +
-        "            --json FILE        all numbers\n" +
+        "            --results FILE     stored numbers, which are not measured again; --stored measures no others\n" +
+        "            --plan             the plans' terms as well\n" +
         "  generator what an edit costs in an editor\n" +
         "  step      optimizer steps against TorchSharp's, and against the bytes they move\n" +
         "            --threads N        threads of each method (default: 1)\n" +
@@ -86,7 +87,9 @@ internal static class Program
     private static int RunMemory(string[] arguments)
     {
         string? Value(string option) => Array.IndexOf(arguments, option) is >= 0 and var at && at + 1 < arguments.Length ? arguments[at + 1] : null;
-        return MemoryTable.Run(Array.IndexOf(arguments, "--quick") >= 0, Value("--only"), Value("--json"), Number(Value("--divide") ?? "0"));
+        bool Has(string flag) => Array.IndexOf(arguments, flag) >= 0;
+        return MemoryTable.Run(new(
+            Number(Value("--divide") ?? (Has("--quick") ? "8" : "1")), Value("--only"), Value("--results"), Has("--stored"), Has("--plan")));
     }
 
     private static bool IsQuick(string[] arguments) => arguments switch

@@ -53,9 +53,24 @@ public sealed class PipelineGenerator : IIncrementalGenerator
             .Select(static (source, _) => source!)
             .WithTrackingName(TrackingNames.StageFiles);
 
+        IncrementalValuesProvider<EquatableArray<ModuleDescription>> modules = Modules(context, "Dho2.StageAttribute").Collect()
+            .Combine(Modules(context, "Dho2.CurvatureRankAttribute").Collect())
+            .Combine(Modules(context, "Dho2.PipelineModuleAttribute").Collect())
+            .Select(static (found, _) => ModulesPrinter.Merge(found.Left.Left, found.Left.Right, found.Right))
+            .SelectMany(static (merged, _) => merged.Count > 0 ? ImmutableArray.Create(merged) : [])
+            .WithTrackingName(TrackingNames.Modules);
+
         context.RegisterSourceOutput(planned, static (output, input) => PrintPlan(output, input));
         context.RegisterSourceOutput(sources, static (output, input) => PrintStages(output, input));
+        context.RegisterSourceOutput(modules, static (output, input) => Add(output, "Dho2.Modules.g.cs", ModulesPrinter.Print(input)));
     }
+
+    /// <summary>What the assembly tells others about the module classes that carry an attribute.</summary>
+    private static IncrementalValuesProvider<EquatableArray<ModuleDescription>> Modules(IncrementalGeneratorInitializationContext context, string attribute) =>
+        context.SyntaxProvider.ForAttributeWithMetadataName(
+            attribute,
+            static (node, _) => node is ClassDeclarationSyntax,
+            static (target, cancellation) => ModelReader.Describe((INamedTypeSymbol)target.TargetSymbol, target.SemanticModel.Compilation, cancellation));
 
     private static PlannedClass Plan(PipelineClass type, ModelDescription description, CancellationToken cancellation)
     {

@@ -17,4 +17,7 @@ public static class TrackingNames
 
     /// <summary>What the files with copied source are printed from.</summary>
     public const string StageFiles = nameof(StageFiles);
+
+    /// <summary>What is told of module classes to other assemblies.</summary>
+    public const string Modules = nameof(Modules);
 }

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using System.Threading;
+using Dho2.Planning;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp.Syntax;
 using Microsoft.CodeAnalysis.Text;
@@ -39,5 +40,26 @@ public static class ModelReader
         var context = new ReadingContext(compilation, cancellation, type);
         var reader = new PipelineReader(context, type, declaration);
         return new ModelReading(reader.Read(), context.Sources.Trees);
+    }
+
+    /// <summary>
+    /// Describes a module class for the assembly that is being compiled to carry: once for each constructor that was
+    /// understood. Nothing where other assemblies cannot see the class.
+    /// </summary>
+    /// <param name="type">The class.</param>
+    /// <param name="compilation">Its compilation.</param>
+    /// <param name="cancellation">Ends the work early.</param>
+    /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
+    public static EquatableArray<ModuleDescription> Describe(INamedTypeSymbol type, Compilation compilation, CancellationToken cancellation)
+    {
+        for (INamedTypeSymbol? outer = type; outer is not null; outer = outer.ContainingType)
+        {
+            if (outer.DeclaredAccessibility != Accessibility.Public || outer.IsGenericType)
+            {
+                return default;
+            }
+        }
+
+        return type.IsAbstract ? default : CompiledModules.Describe(compilation, type, cancellation);
     }
 }

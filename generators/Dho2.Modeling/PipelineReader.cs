@@ -24,7 +24,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
             ReportForward("it has no body");
         }
 
-        context.HasErrors |= forward is not null && HasErrors(forward);
+        context.HasErrors |= forward is not null && ForwardErrors.In(context, forward);
         ReportLayers();
         IMethodSymbol? loss = forward is null ? null : FindLoss(body?.Results.Count ?? 0);
         ModelDescription description = Describe(forward, body, loss, out ForwardReading? lossBody);
@@ -102,13 +102,6 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
 
     private void ReportForward(string reason) =>
         context.Report(ModelProblemKind.ForwardMissing, declaration.Identifier, type.Name, reason);
-
-    /// <summary>Errors that the compiler reports in the body, which would be reported again for its copy.</summary>
-    private bool HasErrors(IMethodSymbol forward) =>
-        forward.DeclaringSyntaxReferences is [{ } reference]
-        && context.Semantics(reference.SyntaxTree)
-            .GetDiagnostics(reference.Span, context.Cancellation)
-            .Any(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error);
 
     private IMethodSymbol? FindLoss(int results)
     {

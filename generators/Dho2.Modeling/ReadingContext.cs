@@ -32,6 +32,9 @@ internal sealed class ReadingContext
         Sources = parent.Sources;
         Statics = parent.Statics;
         Interpreted = parent.Interpreted;
+        Bodies = parent.Bodies;
+        Assumptions = parent.Assumptions;
+        Budget = parent.Budget;
         Cancellation = parent.Cancellation;
     }
 
@@ -62,8 +65,14 @@ internal sealed class ReadingContext
     /// <summary>The depth of calls of the user's methods that are being read.</summary>
     public int CallDepth { get; set; }
 
-    /// <summary>Rounds of loops that were run or unrolled so far: half-typed loops may never end.</summary>
-    public int Steps { get; set; }
+    /// <summary>The insides of module classes that were read already, by constructor and arguments: most models repeat a few blocks.</summary>
+    public Dictionary<ModuleKey, ModuleBody?> Bodies { get; } = [];
+
+    /// <summary>What is assumed of parameters that nobody gave; null where a model is read, whose arguments are known or not.</summary>
+    public Assumptions? Assumptions { get; init; }
+
+    /// <summary>What reading may still cost.</summary>
+    public ReadingBudget Budget { get; } = new();
 
     /// <summary>The context for the inside of a user's module class.</summary>
     public ReadingContext ForModule() => new(this);

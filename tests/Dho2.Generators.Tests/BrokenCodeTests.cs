@@ -48,6 +48,57 @@ public sealed class BrokenCodeTests
         Assert.DoesNotContain(generation.Files.Keys, name => name.Contains(".Stages."));
     }
 
+    [Theory]
+    [InlineData("using System.Collections.Generic;", "using System.CollectionsCollections.Generic;")]
+    [InlineData("using TorchSharp.Modules;", "using TorchSharp.Modules;\nusing A = Nowhere.B;\nusing A = Nowhere.B;")]
+    [InlineData("using System.Linq;", "using System.Linq.Enumerable;")]
+    [InlineData("= Linear(8, 8)", "= (8, 8)")]
+    [InlineData("= Linear(8, 8)", "= Linear(8, 8.5)")]
+    [InlineData("namespace Samples;", "namespace ;")]
+    [InlineData("namespace Samples;", "namespace Samples.;")]
+    [InlineData("class Net :", "class :")]
+    [InlineData("return b.forward(a.forward(x));", "Tensor x = a.forward(x); return b.forward(x);")]
+    [InlineData("return b.forward(a.forward(x));", "Tensor y; y = b.forward(y); return a.forward(y);")]
+    [InlineData("return b.forward(a.forward(x));", "x = b.forward(a.forward(x));")]
+    [InlineData("return b.forward(a.forward(x));", "x.shape = x.shape; return b.forward(a.forward(x));")]
+    [InlineData("return b.forward(a.forward(x));", "long n = x.shape[0] / 2.0; return b.forward(a.forward(x).view(n, -1));")]
+    public void AnErrorIsNotReportedAgainForGeneratedCode(string right, string wrong)
+    {
+        string source = ModelSource.Net(Layers, "return b.forward(a.forward(x));").Replace(right, wrong);
+        Generation generation = Generation.Of(source);
+
+        Assert.NotEqual(ModelSource.Net(Layers, "return b.forward(a.forward(x));"), source);
+        Assert.NotEmpty(Errors(generation));
+        Assert.All(Errors(generation), error => Assert.Same(generation.Input.SyntaxTrees[0], error.Location.SourceTree));
+    }
+
+    /// <summary>What never ends when it is run must not be run to its end: constructors that call themselves, loops, recursion.</summary>
+    [Theory]
+    [InlineData("public Head(int width) : this(width) { inner = Linear(width, 4); }")]
+    [InlineData("public Head(int width) : this((long)width) { inner = Linear(width, 4); } public Head(long width) : this((int)width) { }")]
+    [InlineData("public Head(int width) : base(\"Head\") { for (int i = 0; i < 2;) { inner = new Head(width + i).inner; } }")]
+    [InlineData("public Head(int width) : base(\"Head\") { for (int i = 0; i > -1; i++) { more.Add(Linear(i, i)); } inner = Linear(width, 4); }")]
+    [InlineData("public Head(int width) : base(\"Head\") { inner = Make(width); } private static Linear Make(int n) => n > 0 ? Make(n + 1) : Make(n - 1);")]
+    public void WhatNeverEndsIsGivenUp(string constructor)
+    {
+        Generation generation = Generation.Of(ModelSource.Net(
+            layers: "[Stage(0)] private readonly Linear a = Linear(8, 8);\n    [Stage(1)] private readonly Head b = new(8);",
+            forward: "return b.forward(a.forward(x));",
+            after: $$"""
+                public sealed class Head : Module<Tensor, Tensor>
+                {
+                    private readonly List<Linear> more = [];
+                    private readonly Linear inner;
+
+                    {{constructor}}
+
+                    public override Tensor forward(Tensor x) => inner.forward(x);
+                }
+                """));
+
+        Assert.Contains(generation.Files.Keys, name => name.EndsWith(".Pipeline.g.cs", System.StringComparison.Ordinal));
+    }
+
     [Fact]
     public void WithoutALossTheSurfaceIsThere() =>
         Assert.Empty(Errors(Generation.Of(WithUse(ModelSource.Net(Layers, "return b.forward(a.forward(x));", loss: "")))));

@@ -20,14 +20,14 @@ partial class Net
 #line hidden
     /// <summary>Stage 0 of 2: a; 72 parameters.</summary>
     /// <remarks>
-    /// <para>Memory at the peak: at least 2.09 KiB.</para>
+    /// <para>Memory at the peak: 3.09 KiB.</para>
     /// <list type="bullet">
     /// <item><description>boundary buffers: 1.25 KiB</description></item>
+    /// <item><description>activations in flight: 512 B</description></item>
+    /// <item><description>largest temporary: 512 B</description></item>
     /// <item><description>parameters and buffers: 288 B</description></item>
     /// <item><description>gradients: 288 B</description></item>
     /// <item><description>optimizer state: 288 B</description></item>
-    /// <item><description>activations in flight: unknown</description></item>
-    /// <item><description>largest temporary: unknown</description></item>
     /// </list>
     /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]

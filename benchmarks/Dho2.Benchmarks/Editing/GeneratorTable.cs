@@ -4,11 +4,14 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Linq;
 using System.Text;
+using System.Threading;
 using Basic.Reference.Assemblies;
+using Dho2.Analyzers;
 using Dho2.Generators;
 using Dho2.Pipelines;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
+using Microsoft.CodeAnalysis.Diagnostics;
 using TorchSharp;
 
 namespace Dho2.Benchmarks.Editing;
@@ -17,6 +20,9 @@ namespace Dho2.Benchmarks.Editing;
 internal static class GeneratorTable
 {
     private const int Layers = 40;
+
+    // Edits before those that count: the compiler's own code is compiled and laid out meanwhile.
+    private const int WarmUp = 5;
 
     private static readonly string[] Plans = [TrackingNames.Plan, TrackingNames.PlanFiles, TrackingNames.StageFiles];
 
@@ -27,25 +33,50 @@ internal static class GeneratorTable
         int files = quick ? 100 : 1000;
         int pipelines = quick ? 5 : 50;
         int edits = quick ? 5 : 20;
-        Console.WriteLine($"{System.Environment.OSVersion}, .NET {System.Environment.Version}, {System.Environment.ProcessorCount} processors; median of {edits} edits\n");
-        Console.WriteLine("| scenario | edit | steps planned or printed anew | target |");
-        Console.WriteLine("|---|---|---|---|");
+        Console.WriteLine($"{System.Environment.OSVersion}, .NET {System.Environment.Version}, {System.Environment.ProcessorCount} processors; medians of {edits} edits; analyzer: on the edited file, alone\n");
+        Console.WriteLine("| scenario | generator | target | steps planned or printed anew | target | analyzer |");
+        Console.WriteLine("|---|---|---|---|---|---|");
         string[] foreign = [.. Enumerable.Range(0, files).Select(Foreign)];
-        (double edit, int anew) = Measure([Pipeline(0), .. foreign], edits, (sources, i) => (1 + (i % files), Foreign(i % files).Replace("int edited;", $"int edited{i};", StringComparison.Ordinal)));
-        Row($"{files * 5} classes with foreign attributes in {files} files, one pipeline; a class edited", $"{Text(edit)} ms", anew, "10 ms, none");
+        Row(
+            $"{files * 5} classes with foreign attributes in {files} files, one pipeline; a class edited",
+            Measure([Pipeline(0), .. foreign], edits, i => (1 + (i % files), Foreign(i % files).Replace("int edited;", $"int edited{i};", StringComparison.Ordinal))),
+            0,
+            "10 ms",
+            "none");
 
         string[] many = [.. Enumerable.Range(0, pipelines).Select(Pipeline), "class Other { int edited; }"];
-        (edit, anew) = Measure(many, edits, (sources, i) => (pipelines, $"class Other {{ int edited{i}; }}"));
-        Row($"{pipelines} pipelines of {Layers} layers; another class edited", $"{Text(edit)} ms, {Text(edit / (pipelines * Layers))} ms a layer", anew, "0.2 ms a layer, none");
-
-        (edit, anew) = Measure(many, edits, (sources, i) => (0, "// edit " + i.ToString(CultureInfo.InvariantCulture) + "\n" + sources[0]));
-        Row($"{pipelines} pipelines of {Layers} layers; a comment in one of their files", $"{Text(edit)} ms", anew, "one file of stages");
+        int layers = pipelines * Layers;
+        Row(
+            $"{pipelines} pipelines of {Layers} layers; another class edited",
+            Measure(many, edits, i => (pipelines, $"class Other {{ int edited{i}; }}")),
+            layers,
+            "0.2 ms a layer",
+            "none");
+        Row(
+            $"{pipelines} pipelines of {Layers} layers; a comment in the file of one",
+            Measure(many, edits, i => (0, "// edit " + Text(i) + "\n" + many[0])),
+            layers,
+            "",
+            "1: its stages");
+        Row(
+            $"{pipelines} pipelines of {Layers} layers; a layer of one changed",
+            Measure(many, edits, i => (0, many[0].Replace("fc1 = Linear(64, 64)", $"fc1 = Linear(64, 64, {(i % 2 == 0 ? "true" : "false")})", StringComparison.Ordinal))),
+            layers,
+            "",
+            "3: its plan and its files");
+        Row(
+            $"a pipeline of {Layers} module classes of one kind in another file; that class changed",
+            Measure([Pipeline(0).Replace("Linear fc", "Block fc", StringComparison.Ordinal).Replace("Linear(64, 64)", "new Block(64)", StringComparison.Ordinal), Block(0)], edits, i => (1, Block(i + 1))),
+            Layers,
+            "",
+            "3: its plan and its files");
         return 0;
     }
 
-    private static void Row(string scenario, string edit, int anew, string target) => Console.WriteLine($"| {scenario} | {edit} | {anew} | {target} |");
+    private static void Row(string scenario, Edits measured, int layers, string target, string anewTarget) => Console.WriteLine(
+        $"| {scenario} | {Text(measured.Generator)} ms{(layers > 0 ? $", {Text(measured.Generator / layers)} ms a layer" : "")} | {target} | {measured.Anew} | {anewTarget} | {Text(measured.Analyzer)} ms |");
 
-    private static (double Milliseconds, int Anew) Measure(string[] sources, int edits, Func<string[], int, (int File, string Text)> edit)
+    private static Edits Measure(string[] sources, int edits, Func<int, (int File, string Text)> edit)
     {
         CSharpParseOptions parse = new(LanguageVersion.Latest);
         SyntaxTree[] trees = [.. sources.Select((text, i) => CSharpSyntaxTree.ParseText(text, parse, $"/project/File{i}.cs", Encoding.UTF8))];
@@ -63,27 +94,72 @@ internal static class GeneratorTable
             throw new InvalidOperationException("The generator failed.", failure);
         }
 
-        var times = new List<double>();
+        List<double> generator = [];
+        List<double> analyzer = [];
         int anew = 0;
-        for (int i = 0; i < edits; i++)
+        for (int i = -WarmUp; i < edits; i++)
         {
-            (int file, string text) = edit(sources, i);
+            (int file, string text) = edit(i + WarmUp);
             SyntaxTree tree = CSharpSyntaxTree.ParseText(text, parse, trees[file].FilePath, Encoding.UTF8);
             compilation = compilation.ReplaceSyntaxTree(trees[file], tree);
             trees[file] = tree;
             long start = Stopwatch.GetTimestamp();
             driver = driver.RunGenerators(compilation);
-            times.Add(Stopwatch.GetElapsedTime(start).TotalMilliseconds);
+            double generated = Stopwatch.GetElapsedTime(start).TotalMilliseconds;
             GeneratorRunResult result = driver.GetRunResult().Results.Single();
+            double analyzed = Analyze(compilation.AddSyntaxTrees(result.GeneratedSources.Select(source => source.SyntaxTree)), tree);
+            if (i < 0)
+            {
+                continue;
+            }
+
+            generator.Add(generated);
+            analyzer.Add(analyzed);
             anew = Math.Max(anew, Plans
                 .SelectMany(step => result.TrackedSteps.TryGetValue(step, out var runs) ? runs : [])
                 .SelectMany(run => run.Outputs)
                 .Count(output => output.Reason is IncrementalStepRunReason.New or IncrementalStepRunReason.Modified));
         }
 
-        times.Sort();
-        return (times[times.Count / 2], anew);
+        return new(Median(generator), Median(analyzer), anew);
     }
+
+    /// <summary>What an editor does for the file in front: the analyzer's diagnostics in it.</summary>
+    private static double Analyze(CSharpCompilation compilation, SyntaxTree tree)
+    {
+        long start = Stopwatch.GetTimestamp();
+        CompilationWithAnalyzers analysis = compilation.WithAnalyzers([new PipelineAnalyzer()]);
+        analysis.GetAnalyzerSemanticDiagnosticsAsync(compilation.GetSemanticModel(tree), filterSpan: null, CancellationToken.None).GetAwaiter().GetResult();
+        return Stopwatch.GetElapsedTime(start).TotalMilliseconds;
+    }
+
+    private static double Median(List<double> times)
+    {
+        times.Sort();
+        return times[times.Count / 2];
+    }
+
+    private static string Block(int edit) => $$"""
+        using TorchSharp;
+        using TorchSharp.Modules;
+        using static TorchSharp.torch;
+        using static TorchSharp.torch.nn;
+
+        namespace Editor;
+
+        public sealed class Block : Module<Tensor, Tensor>
+        {
+            private readonly Linear inner;
+
+            public Block(long width) : base("Block")
+            {
+                inner = Linear(width, {{(edit % 2 == 0 ? "width" : "width, hasBias: false")}});
+                RegisterComponents();
+            }
+
+            public override Tensor forward(Tensor x) => inner.forward(x);
+        }
+        """;
 
     private static string Foreign(int file)
     {
@@ -129,6 +205,12 @@ internal static class GeneratorTable
             }
             """;
     }
+
+    /// <summary>Medians over edits.</summary>
+    /// <param name="Generator">Milliseconds of the generator.</param>
+    /// <param name="Analyzer">Milliseconds of the analyzer on the edited file.</param>
+    /// <param name="Anew">The most steps that planned or printed anew in one edit.</param>
+    private sealed record Edits(double Generator, double Analyzer, int Anew);
 
     private static string Text(double number) => number.ToString("0.###", CultureInfo.InvariantCulture);
 

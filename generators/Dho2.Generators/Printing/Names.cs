@@ -24,4 +24,20 @@ internal static class Names
 
     /// <summary>A text inside an XML documentation comment.</summary>
     public static string Xml(string text) => text.Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;");
+
+    /// <summary>The quotation marks that a text can stand between as a raw string.</summary>
+    public static string QuotesFor(string text) => new('"', System.Math.Max(3, LongestRun(text, '"') + 1));
+
+    private static int LongestRun(string text, char wanted)
+    {
+        int longest = 0;
+        int run = 0;
+        foreach (char c in text)
+        {
+            run = c == wanted ? run + 1 : 0;
+            longest = System.Math.Max(longest, run);
+        }
+
+        return longest;
+    }
 }

@@ -85,7 +85,7 @@ internal static class PipelinePrinter
         using (writer.Braces($"public static {Definition} {names.Pipeline} {{ get; }} = new()", "};"))
         {
             string text = ModelDescriptionText.Write(input.Description);
-            string quotes = new('"', System.Math.Max(3, LongestRun(text, '"') + 1));
+            string quotes = Names.QuotesFor(text);
             writer.Line($"DescriptionText = {quotes}").Lines(text).Line(quotes + ",");
             writer.Line($"PlanHash = \"{plan.Hash}\",");
             writer.Line($"Stages = [{string.Join(", ", plan.Stages.Select(stage => $"static context => new {names.Stage}{stage.Index}(context)"))}],");
@@ -124,17 +124,4 @@ internal static class PipelinePrinter
 
     private static string Throw(PipelineClass type) =>
         $"throw new global::System.InvalidOperationException(\"{type.Name} has errors; its stages were not generated.\")";
-
-    private static int LongestRun(string text, char wanted)
-    {
-        int longest = 0;
-        int run = 0;
-        foreach (char c in text)
-        {
-            run = c == wanted ? run + 1 : 0;
-            longest = System.Math.Max(longest, run);
-        }
-
-        return longest;
-    }
 }

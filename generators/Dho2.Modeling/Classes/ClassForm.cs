@@ -13,6 +13,12 @@ internal static class ClassForm
     /// <summary>How much the form alone allows; what stands in the way is reported.</summary>
     public static ClassStatus Judge(ReadingContext context, INamedTypeSymbol type, TypeDeclarationSyntax declaration)
     {
+        if (IsNameless(declaration))
+        {
+            // The compiler says so; a part could not be put beside it.
+            return ClassStatus.Closed;
+        }
+
         if (ReasonAgainstParts(type) is { } closed)
         {
             context.Report(ModelProblemKind.UnsupportedForm, declaration.Identifier, type.Name, closed);
@@ -58,6 +64,15 @@ internal static class ClassForm
         declaration.Ancestors().OfType<TypeDeclarationSyntax>().Reverse()
             .Select(outer => "partial " + Keyword(outer) + " " + outer.Identifier.Text)
             .ToEquatableArray();
+
+    /// <summary>Whether the class, or what it stands in, has no name yet.</summary>
+    private static bool IsNameless(TypeDeclarationSyntax declaration) =>
+        declaration.AncestorsAndSelf().Any(node => node switch
+        {
+            TypeDeclarationSyntax type => type.Identifier.IsMissing,
+            BaseNamespaceDeclarationSyntax space => space.Name.DescendantTokens().Any(token => token.IsMissing),
+            _ => false,
+        });
 
     private static string Keyword(TypeDeclarationSyntax declaration) =>
         declaration is RecordDeclarationSyntax { ClassOrStructKeyword: { RawKind: not 0 } kind }

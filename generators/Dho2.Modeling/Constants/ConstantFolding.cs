@@ -49,6 +49,9 @@ internal static class ConstantFolding
     public static Argument Convert(Argument argument, ITypeSymbol? type) =>
         (argument.Kind, Underlying(type)?.SpecialType) switch
         {
+            // Beyond integers an expression over parameters is not followed.
+            (ArgumentKind.Parameter, SpecialType.System_Double or SpecialType.System_Single) => argument.Integer == 0 ? argument : Unknown,
+            (ArgumentKind.Parameter, >= SpecialType.System_SByte and <= SpecialType.System_UInt64) => argument.Integer != 0 ? argument : Unknown,
             (ArgumentKind.Integer, SpecialType.System_Double or SpecialType.System_Single) => Argument.OfNumber("", argument.Integer),
             (ArgumentKind.Number, SpecialType.System_Single) => Argument.OfNumber("", (float)argument.Number),
             (ArgumentKind.Number, >= SpecialType.System_SByte and <= SpecialType.System_UInt64) =>
@@ -88,6 +91,8 @@ internal static class ConstantFolding
         (UnaryOperatorKind.Plus, ArgumentKind.Integer or ArgumentKind.Number) => operand,
         (UnaryOperatorKind.Minus, ArgumentKind.Integer) => operand.Integer == long.MinValue ? Unknown : Argument.OfInteger("", -operand.Integer),
         (UnaryOperatorKind.Minus, ArgumentKind.Number) => Argument.OfNumber("", -operand.Number),
+        (UnaryOperatorKind.Minus, ArgumentKind.Parameter) when operand.Integer != 0 => Argument.OfParameter("", $"(-{operand.Text})", isInteger: true),
+        (UnaryOperatorKind.Not, ArgumentKind.Parameter) when operand.Integer == 0 => Argument.OfParameter("", $"(!{operand.Text})", isInteger: false),
         (UnaryOperatorKind.Not, ArgumentKind.Boolean) => Argument.OfBoolean("", operand.Integer == 0),
         _ => Unknown,
     };
@@ -104,6 +109,7 @@ internal static class ConstantFolding
                 (ArgumentKind.Boolean, ArgumentKind.Boolean) => Booleans(kind, left.Integer != 0, right.Integer != 0),
                 (ArgumentKind.Text, ArgumentKind.Text) => Texts(kind, left.Text!, right.Text!),
                 (ArgumentKind.Null, ArgumentKind.Null) => Compared(kind, 0),
+                (ArgumentKind.Parameter, _) or (_, ArgumentKind.Parameter) => OverParameters(kind, left, right),
                 (ArgumentKind.Null, not (ArgumentKind.Unknown or ArgumentKind.Value)) or (not (ArgumentKind.Unknown or ArgumentKind.Value), ArgumentKind.Null) =>
                     kind is BinaryOperatorKind.Equals or BinaryOperatorKind.NotEquals ? Compared(kind, 1) : Unknown,
                 _ => Unknown,
@@ -113,6 +119,38 @@ internal static class ConstantFolding
         {
             return Unknown;
         }
+    }
+
+    /// <summary>What the caller of a constructor will know: integers, and conditions on them.</summary>
+    private static Argument OverParameters(BinaryOperatorKind kind, Argument left, Argument right)
+    {
+        (string? sign, bool isInteger) = kind switch
+        {
+            BinaryOperatorKind.Add => ("+", true),
+            BinaryOperatorKind.Subtract => ("-", true),
+            BinaryOperatorKind.Multiply => ("*", true),
+            BinaryOperatorKind.Divide => ("/", true),
+            BinaryOperatorKind.Remainder => ("%", true),
+            BinaryOperatorKind.Equals => ("==", false),
+            BinaryOperatorKind.NotEquals => ("!=", false),
+            BinaryOperatorKind.LessThan => ("<", false),
+            BinaryOperatorKind.LessThanOrEqual => ("<=", false),
+            BinaryOperatorKind.GreaterThan => (">", false),
+            BinaryOperatorKind.GreaterThanOrEqual => (">=", false),
+            _ => ((string?)null, false),
+        };
+        return sign is not null && Integer(left) is { } first && Integer(right) is { } second
+            ? Argument.OfParameter("", $"({first}{sign}{second})", isInteger)
+            : kind is BinaryOperatorKind.ConditionalAnd or BinaryOperatorKind.ConditionalOr && left.Kind == ArgumentKind.Parameter && right.Kind == ArgumentKind.Parameter
+            ? Argument.OfParameter("", $"({left.Text}{(kind == BinaryOperatorKind.ConditionalAnd ? "&&" : "||")}{right.Text})", isInteger: false)
+            : Unknown;
+
+        static string? Integer(Argument argument) => argument switch
+        {
+            { Kind: ArgumentKind.Parameter, Integer: not 0 } => argument.Text,
+            { Kind: ArgumentKind.Integer, Integer: >= 0 } => argument.Integer.ToString(System.Globalization.CultureInfo.InvariantCulture),
+            _ => null,
+        };
     }
 
     private static double AsNumber(Argument argument) =>

@@ -68,7 +68,7 @@ internal sealed partial class ExpressionReader
         switch (expression)
         {
             case IConditionalOperation { WhenFalse: { } otherwise } choice when choice.Type is not null:
-                return Silent.Read(choice.Condition) is { Kind: ArgumentKind.Boolean } condition ? (condition.Integer != 0 ? choice.WhenTrue : otherwise) : null;
+                return Decide(choice.Condition) is { } holds ? (holds ? choice.WhenTrue : otherwise) : null;
             case ICoalesceOperation coalesce:
                 return IsNull(coalesce.Value) is { } isNull ? (isNull ? coalesce.WhenNull : coalesce.Value) : null;
             case ISwitchExpressionOperation choice:
@@ -91,6 +91,14 @@ internal sealed partial class ExpressionReader
         }
     }
 
+    /// <summary>Whether a condition holds, where that is certain or assumed.</summary>
+    public bool? Decide(IOperation condition) => Silent.Read(condition) switch
+    {
+        { Kind: ArgumentKind.Boolean } known => known.Integer != 0,
+        { Kind: ArgumentKind.Parameter, Integer: 0 } parameter => context.Assumptions?.Decide(parameter.Text!),
+        _ => null,
+    };
+
     /// <summary>Whether an expression is null, where that is certain.</summary>
     public bool? IsNull(IOperation expression)
     {
@@ -111,7 +119,7 @@ internal sealed partial class ExpressionReader
         }
 
         Argument value = Silent.Read(expression);
-        return value.Kind == ArgumentKind.Null ? true : value.IsKnown() ? false : null;
+        return value.Kind == ArgumentKind.Null ? true : value.Kind != ArgumentKind.Parameter && value.IsKnown() ? false : null;
     }
 
     /// <summary>What stands before the question mark of a conditional access.</summary>

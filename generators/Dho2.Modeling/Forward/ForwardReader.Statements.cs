@@ -112,7 +112,7 @@ internal sealed partial class ForwardReader
         assigned.Add(variable);
         variables.Declare(variable);
         ITypeSymbol type = TypeOf(variable);
-        if (argument.IsKnown() && ConstantText.Write(argument, type) is { } text)
+        if (argument.IsKnown() && (argument.Kind == ArgumentKind.Parameter ? argument.Text : ConstantText.Write(argument, type)) is { } text)
         {
             constants.Add(new ConstantSource(variables.NameOf(variable), type.GlobalName(), text));
             variables.Define(variable, new Definition(argument, ~(constants.Count - 1)));

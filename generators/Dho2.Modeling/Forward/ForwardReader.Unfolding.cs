@@ -15,9 +15,6 @@ namespace Dho2.Modeling;
 /// </content>
 internal sealed partial class ForwardReader
 {
-    // Of one loop, and of all together: half-typed ones within one another could go on for hours.
-    private const int MaximalSteps = 4096;
-
     private HashSet<string>? identifiers;
 
     private bool TryUnfold(IOperation statement)
@@ -27,8 +24,8 @@ internal sealed partial class ForwardReader
             case IBlockOperation block:
                 ReadWithin(block.Operations);
                 return true;
-            case IConditionalOperation { Type: null } choice when silent.Read(choice.Condition) is { Kind: ArgumentKind.Boolean } condition:
-                ReadWithin((condition.Integer != 0 ? choice.WhenTrue : choice.WhenFalse) is { } branch ? [branch] : []);
+            case IConditionalOperation { Type: null } choice when silent.Decide(choice.Condition) is { } holds:
+                ReadWithin((holds ? choice.WhenTrue : choice.WhenFalse) is { } branch ? [branch] : []);
                 return true;
             case IForEachLoopOperation loop when IsUnrolled(loop):
                 return TryUnroll(loop);
@@ -97,7 +94,7 @@ internal sealed partial class ForwardReader
             return true;
         }
 
-        if (silent.Read(loop.Collection) is not { Kind: ArgumentKind.List } values || !values.IsKnown() || values.Items.Count > MaximalSteps
+        if (silent.Read(loop.Collection) is not { Kind: ArgumentKind.List } values || !values.IsKnown() || values.Items.Count > ReadingBudget.MaximalRounds
             || values.Items.Any(value => ConstantText.Write(value, variable.Type) is null)
             || !MayRun(values.Items.Count))
         {
@@ -147,7 +144,7 @@ internal sealed partial class ForwardReader
         }
 
         Argument value = first;
-        while (values.Count <= MaximalSteps)
+        while (values.Count <= ReadingBudget.MaximalRounds)
         {
             if (value.Kind != ArgumentKind.Integer || ConstantText.Write(value, variable.Type) is null)
             {
@@ -193,7 +190,7 @@ internal sealed partial class ForwardReader
     private static bool Same(ISymbol a, ISymbol b) => SymbolEqualityComparer.Default.Equals(a, b);
 
     /// <summary>Whether so many more rounds are within bounds; a loop that is not stays a loop.</summary>
-    private bool MayRun(int rounds) => (context.Steps += rounds) <= MaximalSteps;
+    private bool MayRun(int rounds) => context.Budget.TryUnroll(rounds);
 
     /// <summary>Every round has variables of its own.</summary>
     private void BeginRound(ILoopOperation loop)

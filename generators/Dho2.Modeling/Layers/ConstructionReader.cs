@@ -17,9 +17,6 @@ namespace Dho2.Modeling;
 /// <param name="owner">The class whose members are assigned; null for a method of its own.</param>
 internal sealed class ConstructionReader(ReadingContext context, ModuleScope scope, LayerReader? owner)
 {
-    // Half-typed loops may never end.
-    private const int MaximalSteps = 20_000;
-
     private bool hasReturned;
 
     /// <summary>The expression that was returned, or null.</summary>
@@ -63,8 +60,8 @@ internal sealed class ConstructionReader(ReadingContext context, ModuleScope sco
                 break;
             case IExpressionStatementOperation { Operation: var expression } when TryRunExpression(expression):
                 break;
-            case IConditionalOperation choice when Read(choice.Condition) is { Kind: ArgumentKind.Boolean } condition:
-                if ((condition.Integer != 0 ? choice.WhenTrue : choice.WhenFalse) is { } branch)
+            case IConditionalOperation choice when new ExpressionReader(context, scope).Decide(choice.Condition) is { } holds:
+                if ((holds ? choice.WhenTrue : choice.WhenFalse) is { } branch)
                 {
                     Run(branch);
                 }
@@ -201,7 +198,7 @@ internal sealed class ConstructionReader(ReadingContext context, ModuleScope sco
     private bool TryRun(IForLoopOperation loop)
     {
         Run(loop.Before);
-        while (context.Steps++ < MaximalSteps)
+        while (context.Budget.TryStep())
         {
             if (loop.Condition is null || Read(loop.Condition) is not { Kind: ArgumentKind.Boolean } condition || LeavesEarly(loop.Body))
             {
@@ -237,7 +234,7 @@ internal sealed class ConstructionReader(ReadingContext context, ModuleScope sco
 
         foreach (Argument value in values.Items)
         {
-            if (context.Steps++ >= MaximalSteps)
+            if (!context.Budget.TryStep())
             {
                 return false;
             }

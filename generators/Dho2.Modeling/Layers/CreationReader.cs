@@ -27,9 +27,12 @@ internal sealed class CreationReader(ReadingContext context, ModuleScope scope)
         var constants = new List<ConstantSource>();
         bool usesMembers = false;
         string? obstacle = null;
+
+        // What is created may not be what the member holds.
+        context.HasErrors |= operation.Parent is { } parent && ForwardErrors.IsWrong(parent);
         foreach (IOperation part in operation.DescendantsAndSelf())
         {
-            context.HasErrors |= part is IInvalidOperation;
+            context.HasErrors |= ForwardErrors.IsWrong(part);
             obstacle ??= ObstacleIn(part, operation, constants, ref usesMembers);
         }
 

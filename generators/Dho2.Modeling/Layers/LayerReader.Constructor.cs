@@ -1,3 +1,4 @@
+using System.Collections.Generic;
 using System.Linq;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
@@ -42,6 +43,7 @@ internal sealed partial class LayerReader
         if (ComponentOf(member) is { } component)
         {
             component.Creation ??= value;
+            component.Created = null;
             component.Obstacle = "it is assigned in a statement that may or may not run";
         }
     }
@@ -73,7 +75,8 @@ internal sealed partial class LayerReader
             return;
         }
 
-        if (syntax.Initializer.IsKind(SyntaxKind.ThisConstructorInitializer) && ChainedCall(body.Initializer) is { } chained)
+        // A half-typed constructor may call itself, or one that calls it: the compiler says so.
+        if (syntax.Initializer.IsKind(SyntaxKind.ThisConstructorInitializer) && ChainedCall(body.Initializer) is { } chained && chain.Add(constructor))
         {
             Bind(chained.TargetMethod, new ExpressionReader(context, Scope).Arguments(chained.Arguments).ToEquatableArray());
             ReadConstructor(chained.TargetMethod);
@@ -81,6 +84,8 @@ internal sealed partial class LayerReader
 
         new ConstructionReader(context, Scope, this).Run((body.BlockBody ?? body.ExpressionBody)?.Operations ?? Enumerable.Empty<IOperation>());
     }
+
+    private readonly HashSet<IMethodSymbol> chain = new(SymbolEqualityComparer.Default);
 
     private static IInvocationOperation? ChainedCall(IOperation? initialiser) =>
         initialiser as IInvocationOperation ?? (initialiser as IExpressionStatementOperation)?.Operation as IInvocationOperation;

@@ -195,7 +195,7 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
         if (component.ElementType is not null)
         {
             component.Creation = chosen;
-            context.HasErrors |= chosen.DescendantsAndSelf().Any(part => part is IInvalidOperation);
+            context.HasErrors |= chosen.DescendantsAndSelf().Any(ForwardErrors.IsWrong);
             Scope.Collections[component.Member] = new ModuleListReader(context, Scope).Read(chosen);
             return;
         }

@@ -50,7 +50,7 @@ internal sealed class MethodReader(ReadingContext context, ModuleScope scope)
         Func<IOperation, T?> read)
         where T : class
     {
-        if ((body ?? BodyOf(method)) is not { } statements || context.CallDepth >= MaximalDepth)
+        if ((body ?? BodyOf(method)) is not { } statements || context.CallDepth >= MaximalDepth || !context.Budget.TryStep())
         {
             return null;
         }

@@ -54,6 +54,7 @@ internal sealed class SourceRecorder(Compilation compilation)
     private SourceFile Describe(SyntaxTree tree, SyntaxNode node)
     {
         string path = compilation.Options.SourceReferenceResolver?.NormalizePath(tree.FilePath, null) ?? tree.FilePath;
+        SemanticModel semantics = compilation.GetSemanticModel(tree);
         CompilationUnitSyntax? unit = tree.GetRoot() as CompilationUnitSyntax;
         HasErrors |= unit is not null && (HasSyntaxErrors(unit.Usings) || HasSyntaxErrors(unit.Externs));
         foreach (BaseNamespaceDeclarationSyntax space in node.Ancestors().OfType<BaseNamespaceDeclarationSyntax>())
@@ -63,9 +64,9 @@ internal sealed class SourceRecorder(Compilation compilation)
 
         return new SourceFile(
             path,
-            unit is null ? default : Directives(unit.Externs, unit.Usings),
+            unit is null ? default : Directives(unit.Externs, unit.Usings, semantics),
             node.Ancestors().OfType<BaseNamespaceDeclarationSyntax>().Reverse()
-                .Select(space => new NamespaceSource(space.Name.ToString(), Directives(space.Externs, space.Usings)))
+                .Select(space => new NamespaceSource(space.Name.ToString(), Directives(space.Externs, space.Usings, semantics)))
                 .ToEquatableArray());
     }
 
@@ -74,12 +75,21 @@ internal sealed class SourceRecorder(Compilation compilation)
         nodes.Any(node => node.ContainsDiagnostics);
 
     private static EquatableArray<string> Directives(
-        SyntaxList<ExternAliasDirectiveSyntax> externs,
-        SyntaxList<UsingDirectiveSyntax> usings) =>
+        SyntaxList<ExternAliasDirectiveSyntax> externs, SyntaxList<UsingDirectiveSyntax> usings, SemanticModel semantics) =>
         externs.Select(TextOf)
-            .Concat(usings.Where(u => u.GlobalKeyword.IsKind(SyntaxKind.None)).Select(TextOf))
+            .Concat(usings.Where(directive => directive.GlobalKeyword.IsKind(SyntaxKind.None) && IsSound(directive, semantics)).Select(TextOf))
             .Select(text => text.Replace("\r\n", "\n"))
+            .Distinct()
             .ToEquatableArray();
+
+    /// <summary>Whether a directive names what it must name: the compiler's complaint about any other would be repeated for its copy.</summary>
+    private static bool IsSound(UsingDirectiveSyntax directive, SemanticModel semantics)
+    {
+        ISymbol? symbol = semantics.GetSymbolInfo(directive.NamespaceOrType).Symbol;
+        return directive.Alias is not null || !directive.StaticKeyword.IsKind(SyntaxKind.None)
+            ? symbol is INamespaceOrTypeSymbol && (directive.StaticKeyword.IsKind(SyntaxKind.None) || symbol is INamedTypeSymbol)
+            : symbol is INamespaceSymbol;
+    }
 
     private static string TextOf(SyntaxNode node)
     {

@@ -16,6 +16,21 @@ partial class VggNet
 {
 #line hidden
     /// <summary>Stage 0 of 3: edges; 9,568 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: 89.1 MiB of the 2 GiB of its device (4 %).</para>
+    /// <list type="bullet">
+    /// <item><description>second-order graphs: 86.7 MiB</description></item>
+    /// <item><description>boundary buffers: 1.15 MiB</description></item>
+    /// <item><description>curvature basis: 897 KiB</description></item>
+    /// <item><description>curvature: 187 KiB</description></item>
+    /// <item><description>copy for products: 74.8 KiB</description></item>
+    /// <item><description>parameters and buffers: 37.4 KiB</description></item>
+    /// <item><description>gradients: 37.4 KiB</description></item>
+    /// <item><description>optimizer state: 37.4 KiB</description></item>
+    /// <item><description>activations in flight: 25.3 MiB, at another time</description></item>
+    /// <item><description>largest temporary: 6.13 MiB, at another time</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage0 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -68,6 +83,21 @@ partial class VggNet
     }
 
     /// <summary>Stage 1 of 3: shapes; 55,424 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: 58.1 MiB of the 2 GiB of its device (2 %).</para>
+    /// <list type="bullet">
+    /// <item><description>second-order graphs: 49.1 MiB</description></item>
+    /// <item><description>curvature basis: 5.71 MiB</description></item>
+    /// <item><description>boundary buffers: 1.15 MiB</description></item>
+    /// <item><description>curvature: 1.06 MiB</description></item>
+    /// <item><description>copy for products: 433 KiB</description></item>
+    /// <item><description>parameters and buffers: 217 KiB</description></item>
+    /// <item><description>gradients: 217 KiB</description></item>
+    /// <item><description>optimizer state: 217 KiB</description></item>
+    /// <item><description>activations in flight: 9.95 MiB, at another time</description></item>
+    /// <item><description>largest temporary: 3.06 MiB, at another time</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage1 : global::Dho2.Pipelines.IPipelineStage
     {
@@ -120,6 +150,21 @@ partial class VggNet
     }
 
     /// <summary>Stage 2 of 3: classifier; 402,826 parameters.</summary>
+    /// <remarks>
+    /// <para>Memory at the peak: 113 MiB of the 4 GiB of its device (2 %).</para>
+    /// <list type="bullet">
+    /// <item><description>curvature basis: 78.4 MiB</description></item>
+    /// <item><description>curvature: 16.9 MiB</description></item>
+    /// <item><description>second-order graphs: 9.73 MiB</description></item>
+    /// <item><description>copy for products: 3.07 MiB</description></item>
+    /// <item><description>parameters and buffers: 1.54 MiB</description></item>
+    /// <item><description>gradients: 1.54 MiB</description></item>
+    /// <item><description>optimizer state: 1.54 MiB</description></item>
+    /// <item><description>boundary buffers: 393 KiB</description></item>
+    /// <item><description>activations in flight: 409 KiB, at another time</description></item>
+    /// <item><description>largest temporary: 17.3 KiB, at another time</description></item>
+    /// </list>
+    /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
     public sealed class Stage2 : global::Dho2.Pipelines.IPipelineStage
     {

@@ -245,3 +245,34 @@ public sealed class AdmmAttribute : Attribute
     /// </summary>
     public bool LocalCurvature { get; set; }
 }
+
+/// <summary>
+/// Marks a module class whose description its assembly shall carry, so that models in other assemblies can look into it: its
+/// shapes, parameters and costs are then known there as if its source were at hand. A class with <see cref="StageAttribute"/>
+/// or <see cref="CurvatureRankAttribute"/> needs no further mark.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class, Inherited = false)]
+public sealed class PipelineModuleAttribute : Attribute
+{
+}
+
+/// <summary>The description of a module class, as its assembly carries it; written by the generator.</summary>
+[AttributeUsage(AttributeTargets.Assembly, AllowMultiple = true)]
+[System.ComponentModel.EditorBrowsable(System.ComponentModel.EditorBrowsableState.Never)]
+public sealed class ModuleDescriptionAttribute : Attribute
+{
+    /// <summary>Describes a class.</summary>
+    /// <param name="type">Its full metadata name.</param>
+    /// <param name="text">The description, as <c>Dho2.Planning.ModelDescriptionText</c> writes it.</param>
+    public ModuleDescriptionAttribute(string type, string text)
+    {
+        Type = type;
+        Text = text;
+    }
+
+    /// <summary>The class's full metadata name.</summary>
+    public string Type { get; }
+
+    /// <summary>The description.</summary>
+    public string Text { get; }
+}

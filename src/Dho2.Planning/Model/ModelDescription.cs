@@ -207,15 +207,21 @@ public enum ArgumentKind
 
     /// <summary>Something that is not known at compile time.</summary>
     Unknown,
+
+    /// <summary>
+    /// In a <see cref="ModuleDescription"/> alone: an expression over the parameters of its constructor, such as <c>width</c>
+    /// or <c>(2*width)</c>.
+    /// </summary>
+    Parameter,
 }
 
 /// <summary>One argument of an operation or of a layer's factory.</summary>
 /// <param name="Name">The parameter's name; empty inside a list.</param>
 /// <param name="Kind">Its form.</param>
 /// <param name="Value">The value's number (<see cref="ArgumentKind.Value"/>), or -1.</param>
-/// <param name="Integer">The integer, or 1 for true.</param>
+/// <param name="Integer">The integer, or 1 for true; 1 for an expression over parameters that is an integer.</param>
 /// <param name="Number">The floating-point number.</param>
-/// <param name="Text">The text.</param>
+/// <param name="Text">The text, or the expression over parameters.</param>
 /// <param name="Items">The elements of a list.</param>
 public sealed record Argument(
     string Name,
@@ -246,6 +252,10 @@ public sealed record Argument(
 
     /// <summary>A list.</summary>
     public static Argument OfList(string name, EquatableArray<Argument> items) => new(name, ArgumentKind.List, Items: items);
+
+    /// <summary>An expression over the parameters of a constructor.</summary>
+    public static Argument OfParameter(string name, string expression, bool isInteger) =>
+        new(name, ArgumentKind.Parameter, Integer: isInteger ? 1 : 0, Text: expression);
 
     /// <summary>Something not known at compile time.</summary>
     public static Argument OfUnknown(string name) => new(name, ArgumentKind.Unknown);

@@ -264,7 +264,8 @@ public static partial class ModelDescriptionText
         {
             "%" => Argument.OfValue("", reader.Integer32()),
             "[]" => Argument.OfList("", ReadArguments(reader)),
-            _ => throw reader.DamagedBefore(mark.Length + 2, "\"%\" or \"[]\""),
+            "#" or "$" => Argument.OfParameter("", reader.Text(), isInteger: mark == "#"),
+            _ => throw reader.DamagedBefore(mark.Length + 2, "\"%\", \"[]\", \"#\" or \"$\""),
         };
     }
 }

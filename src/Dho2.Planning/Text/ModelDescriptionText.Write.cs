@@ -211,7 +211,8 @@ public static partial class ModelDescriptionText
         writer.End('}');
     }
 
-    // A value is {"%":number}, a list of nameless items [...], one of named items {"[]":{...}}, an unknown {}.
+    // A value is {"%":number}, a list of nameless items [...], one of named items {"[]":{...}}, an expression over
+    // parameters {"#":"..."} where it is an integer and {"$":"..."} otherwise, an unknown {}.
     private static void WriteArgument(CanonicalWriter writer, Argument argument)
     {
         switch (argument.Kind)
@@ -247,6 +248,9 @@ public static partial class ModelDescriptionText
                 }
 
                 writer.End(']');
+                break;
+            case ArgumentKind.Parameter:
+                writer.Begin('{').Name(argument.Integer != 0 ? "#" : "$").Text(argument.Text ?? "").End('}');
                 break;
             default:
                 writer.Begin('{').End('}');

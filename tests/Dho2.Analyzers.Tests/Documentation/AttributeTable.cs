@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.ComponentModel;
 using System.Globalization;
 using System.IO;
 using System.Linq;
@@ -27,7 +28,7 @@ internal static partial class AttributeTable
     /// <summary>The attributes, as they stand in the source.</summary>
     public static IReadOnlyList<Type> Attributes { get; } =
     [
-        .. Assembly.GetExportedTypes().Where(type => type.IsSubclassOf(typeof(Attribute)) && type.Namespace == "Dho2").OrderBy(PlaceOf),
+        .. Assembly.GetExportedTypes().Where(type => type.IsSubclassOf(typeof(Attribute)) && type.Namespace == "Dho2" && !type.IsDefined(typeof(EditorBrowsableAttribute))).OrderBy(PlaceOf),
     ];
 
     public static async Task<string> WriteAsync()

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Collections.Immutable;
+using System.Diagnostics;
 using System.Linq;
 using System.Threading;
 using System.Threading.Tasks;
@@ -25,7 +26,23 @@ namespace Dho2.CodeFixes.Tests.Fuzz;
 /// <param name="Diagnostics">What the analyzer said, apart from information.</param>
 /// <param name="Fixes">The fixes that were offered.</param>
 /// <param name="Failure">What must not be: an exception, or an error that the output adds; null where all is well.</param>
-internal sealed record Outcome(bool Compiles, bool HasStages, int Diagnostics, int Fixes, string? Failure);
+internal sealed record Outcome(bool Compiles, bool HasStages, int Diagnostics, int Fixes, string? Failure)
+{
+    /// <summary>Milliseconds of the generator.</summary>
+    public double Generation { get; init; }
+
+    /// <summary>Milliseconds of compiler and analyzer over source and output.</summary>
+    public double Analysis { get; init; }
+
+    /// <summary>Milliseconds of the compiler over the source without the output.</summary>
+    public double Comparison { get; init; }
+
+    /// <summary>Milliseconds of the code fixes.</summary>
+    public double Fixing { get; init; }
+
+    /// <summary>Milliseconds of everything.</summary>
+    public double Total => Generation + Analysis + Comparison + Fixing;
+}
 
 /// <summary>
 /// One good source under test: generator, analyzer and code fixes run over its mutants one after the other, as an editor
@@ -71,18 +88,23 @@ internal sealed class Specimen
     }
 
     /// <summary>Runs everything over a mutant.</summary>
-    public async Task<Outcome> RunAsync(string mutant)
+    /// <param name="mutant">Its text.</param>
+    /// <param name="cancellation">Ends what would never end by itself.</param>
+    public async Task<Outcome> RunAsync(string mutant, CancellationToken cancellation)
     {
+        long start = Stopwatch.GetTimestamp();
         SourceText text = SourceText.From(mutant);
         SyntaxTree tree = original.WithChangedText(text);
         CSharpCompilation input = compilation.ReplaceSyntaxTree(original, tree);
-        driver = driver.RunGenerators(input);
+        driver = driver.RunGenerators(input, cancellation);
         GeneratorRunResult run = driver.GetRunResult().Results[0];
+        double generation = Lap(ref start);
         if (run.Exception is { } exception)
         {
-            return new(false, false, 0, 0, "The generator threw: " + exception);
+            return new(false, false, 0, 0, "The generator threw: " + exception) { Generation = generation };
         }
 
+        // One binding of all bodies serves compiler and analyzer, as in a build.
         CSharpCompilation output = input.AddSyntaxTrees(run.GeneratedSources.Select(source => source.SyntaxTree));
         bool hasStages = run.GeneratedSources.Any(source => source.HintName.EndsWith(".Stages.g.cs", StringComparison.Ordinal));
         Exception? failure = null;
@@ -90,29 +112,54 @@ internal sealed class Specimen
             [new PipelineAnalyzer()],
             new CompilationWithAnalyzersOptions(
                 new AnalyzerOptions([]), (thrown, _, _) => failure ??= thrown, concurrentAnalysis: false, logAnalyzerExecutionTime: false));
-        ImmutableArray<Diagnostic> own = await analysis.GetAnalyzerDiagnosticsAsync(CancellationToken.None);
+        ImmutableArray<Diagnostic> all = await analysis.GetAllDiagnosticsAsync(cancellation);
+        double analyses = Lap(ref start);
+        ImmutableArray<Diagnostic> own = [.. all.Where(diagnostic => diagnostic.Id.StartsWith("DHO", StringComparison.Ordinal))];
+        Outcome outcome = new(false, hasStages, own.Count(d => d.Severity > DiagnosticSeverity.Info), 0, null) { Generation = generation, Analysis = analyses };
         if (failure is not null)
         {
-            return new(false, hasStages, own.Length, 0, "The analyzer threw: " + failure);
+            return outcome with { Failure = "The analyzer threw: " + failure };
         }
 
-        int fixes = await FixAsync(text, own);
-        Diagnostic[] errors = Errors(output);
-        if (errors.Length == 0)
+        Diagnostic[] errors = [.. all.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error && !own.Contains(diagnostic))];
+        Diagnostic? added = errors.FirstOrDefault(error => error.Location.SourceTree is { } place && place != tree);
+        HashSet<string> alone = [];
+        if (errors.Length > 0 && added is null)
         {
-            return new(true, hasStages, Worth(own), fixes, null);
+            // Something does not compile: the source itself, or something in it because of what was generated?
+            alone = WithoutOutput(input, run.GeneratedSources) is { } stubbed ? [.. Errors(stubbed, cancellation).Select(Key)] : [.. errors.Select(Key)];
+            added = errors.FirstOrDefault(error => !alone.Contains(Key(error)));
         }
 
-        // Something does not compile: the source itself, or what was generated for it?
-        HashSet<string> alone = [.. Errors(input.AddSyntaxTrees(run.GeneratedSources.Where(IsSurface).Select(Surface))).Select(Key)];
-        Diagnostic? added = errors.FirstOrDefault(error => !alone.Contains(Key(error)));
-        return new(alone.Count == 0, hasStages, Worth(own), fixes, added is null ? null : $"The output adds {added}\n{added.Location.SourceTree}");
+        double comparison = Lap(ref start);
+        int fixes = await FixAsync(text, own, cancellation);
+        return outcome with
+        {
+            Compiles = errors.Length == 0,
+            Fixes = fixes,
+            Failure = added is null ? null : $"The output adds {added}\n{added.Location.SourceTree}",
+            Comparison = comparison,
+            Fixing = Lap(ref start),
+        };
     }
 
-    private static int Worth(ImmutableArray<Diagnostic> diagnostics) => diagnostics.Count(d => d.Severity > DiagnosticSeverity.Info);
+    private static double Lap(ref long start)
+    {
+        long now = Stopwatch.GetTimestamp();
+        double elapsed = Stopwatch.GetElapsedTime(start, now).TotalMilliseconds;
+        start = now;
+        return elapsed;
+    }
 
-    private static Diagnostic[] Errors(CSharpCompilation compilation) =>
-        [.. compilation.GetDiagnostics().Where(d => d.Severity == DiagnosticSeverity.Error)];
+    private static IEnumerable<Diagnostic> Errors(CSharpCompilation compilation, CancellationToken cancellation) =>
+        compilation.GetDiagnostics(cancellation).Where(d => d.Severity == DiagnosticSeverity.Error);
+
+    /// <summary>The source with the generated API stubbed; null where that is all that was generated.</summary>
+    private static CSharpCompilation? WithoutOutput(CSharpCompilation input, ImmutableArray<GeneratedSourceResult> sources)
+    {
+        SyntaxTree[] surfaces = [.. sources.Where(IsSurface).Select(Surface)];
+        return sources.Select(source => source.SyntaxTree).SequenceEqual(surfaces) ? null : input.AddSyntaxTrees(surfaces);
+    }
 
     private static string Key(Diagnostic error) =>
         $"{error.Id} {(error.Location.SourceTree?.FilePath == Path ? error.Location.SourceSpan : default)} {error.GetMessage(System.Globalization.CultureInfo.InvariantCulture)}";
@@ -126,12 +173,17 @@ internal sealed class Specimen
     {
         SyntaxNode root = source.SyntaxTree.GetRoot();
         EqualsValueClauseSyntax[] values = [.. root.DescendantNodes().OfType<PropertyDeclarationSyntax>().Select(property => property.Initializer).OfType<EqualsValueClauseSyntax>()];
+        if (values.Length == 0)
+        {
+            return source.SyntaxTree;
+        }
+
         root = root.ReplaceNodes(values, (value, _) => value.WithValue(SyntaxFactory.ParseExpression("null!")));
         return source.SyntaxTree.WithRootAndOptions(root, source.SyntaxTree.Options);
     }
 
     /// <summary>Applies every fix that is offered; returns their number.</summary>
-    private async Task<int> FixAsync(SourceText text, ImmutableArray<Diagnostic> diagnostics)
+    private async Task<int> FixAsync(SourceText text, ImmutableArray<Diagnostic> diagnostics, CancellationToken cancellation)
     {
         Document changed = solution.WithDocumentText(document, text).GetDocument(document)!;
         var actions = new List<CodeAction>();
@@ -139,13 +191,13 @@ internal sealed class Specimen
         {
             foreach (CodeFixProvider fix in Fixes.Where(fix => fix.FixableDiagnosticIds.Contains(diagnostic.Id)))
             {
-                await fix.RegisterCodeFixesAsync(new CodeFixContext(changed, diagnostic, (action, _) => actions.Add(action), CancellationToken.None));
+                await fix.RegisterCodeFixesAsync(new CodeFixContext(changed, diagnostic, (action, _) => actions.Add(action), cancellation));
             }
         }
 
         foreach (CodeAction action in actions)
         {
-            await action.GetOperationsAsync(CancellationToken.None);
+            await action.GetOperationsAsync(cancellation);
         }
 
         return actions.Count;

@@ -88,7 +88,8 @@ internal static class LargeModels
         }
         """;
 
-    private const string Block =
+    /// <summary>A block of a GPT, and the attention in it.</summary>
+    public const string Block =
         """
         public sealed class Block : Module<Tensor, Tensor>
         {
