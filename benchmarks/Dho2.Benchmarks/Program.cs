@@ -4,6 +4,7 @@ using System.IO;
 using System.Linq;
 using Dho2.Benchmarks.Admm;
 using Dho2.Benchmarks.Ceiling;
+using Dho2.Benchmarks.Checkpoints;
 using Dho2.Benchmarks.Communication;
 using Dho2.Benchmarks.Curvature;
 using Dho2.Benchmarks.Editing;
@@ -23,6 +24,8 @@ internal static class Program
         "  traffic   bytes sent and held by every rank over stages and replicas, counted and planned\n" +
         "  admm      replicas with different data: consensus ADMM, averaging, synchronous training\n" +
         "            --mnist FOLDER --results FILE --seeds N --replicas N --sweep true\n" +
+        "  checkpoint  saving and loading against raw writes and reads, snapshots against a copy, memory\n" +
+        "            --folder FOLDER    where to write (default: the folder of temporary files)\n" +
         "  communication  latency and bandwidth between two ranks: threads, or processes with mpirun -n 2\n" +
         "  ceiling   steps that converged curvature saves, its time not counted\n" +
         "            --task cifar-cnn|mnist-autoencoder  one task only\n" +
@@ -59,6 +62,8 @@ internal static class Program
                 ["admm", .. string[] rest] => AdmmTable.Run(rest),
                 ["memory", "--rank", string configuration, string stage, string divisor] => RankMeasurement.Run(Number(configuration), Number(stage), Number(divisor)),
                 ["memory", .. string[] rest] => RunMemory(rest),
+                ["checkpoint", "--folder", string folder, .. string[] rest] => CheckpointTable.Run(IsQuick(rest), folder),
+                ["checkpoint", .. string[] rest] => CheckpointTable.Run(IsQuick(rest), null),
                 ["communication", .. string[] rest] => CommunicationTable.Run(IsQuick(rest)),
                 ["generator"] => GeneratorTable.Run(quick: false),
                 ["generator", "--quick"] => GeneratorTable.Run(quick: true),
