@@ -2,6 +2,7 @@ using System.Collections.Generic;
 using System.Collections.Immutable;
 using System.Globalization;
 using System.Linq;
+using System.Threading;
 using Dho2.Modeling;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
@@ -39,58 +40,67 @@ public sealed class PipelineAnalyzer : DiagnosticAnalyzer
         if (type.GetAttributes().Any(attribute => attributes.Contains(attribute.AttributeClass!, SymbolEqualityComparer.Default))
             && ModelReader.Read(type, context.Compilation, context.CancellationToken) is { } reading)
         {
-            ReportModeling(context, reading);
-            ReportPlanning(context, reading, device);
+            ModelDescription model = device.ApplyTo(reading.Model.Description);
+            foreach (Diagnostic diagnostic in Diagnose(reading, model, Planner.Plan(model, cancellation: context.CancellationToken), context.CancellationToken))
+            {
+                context.ReportDiagnostic(diagnostic);
+            }
         }
     }
 
-    private static void ReportModeling(SymbolAnalysisContext context, ModelReading reading)
+    /// <summary>What there is to say about a class.</summary>
+    /// <param name="reading">The class.</param>
+    /// <param name="model">What was read of it, with the device that counts.</param>
+    /// <param name="result">The model's plan.</param>
+    /// <param name="cancellation">Ends the work early.</param>
+    internal static IEnumerable<Diagnostic> Diagnose(ModelReading reading, ModelDescription model, PlanResult result, CancellationToken cancellation) =>
+        OfModeling(reading).Concat(OfPlanning(reading, model, result, cancellation));
+
+    private static IEnumerable<Diagnostic> OfModeling(ModelReading reading)
     {
         foreach (ModelProblem problem in reading.Model.Problems)
         {
             // A fix is offered for what is reported within the class itself, so a container's fault stands there too.
             SourceSpan place = problem.Kind == ModelProblemKind.NotPartial ? reading.Model.Source.Class : problem.Span;
-            context.ReportDiagnostic(Diagnostic.Create(
-                ProblemDescriptors.Of(problem.Kind), reading.LocationOf(place), problem.Arguments.ToArray<object>()));
+            yield return Diagnostic.Create(
+                ProblemDescriptors.Of(problem.Kind), reading.LocationOf(place), problem.Arguments.ToArray<object>());
         }
     }
 
-    private static void ReportPlanning(SymbolAnalysisContext context, ModelReading reading, ProjectDevice device)
+    private static IEnumerable<Diagnostic> OfPlanning(ModelReading reading, ModelDescription model, PlanResult result, CancellationToken cancellation)
     {
-        ModelDescription model = device.ApplyTo(reading.Model.Description);
-        var placement = new Placement(reading, context.CancellationToken);
-        PlanResult result = Planner.Plan(model, cancellation: context.CancellationToken);
+        var placement = new Placement(reading, cancellation);
         foreach (PlanProblem problem in result.Problems.Where(problem => !placement.IsRepeated(problem, result.Problems)))
         {
             IReadOnlyList<SourceChange> changes = ChangeAdvice.For(problem, model, placement);
             IEnumerable<string> arguments = problem.Arguments;
             if (problem.Kind == ProblemKind.StagesUnbalanced)
             {
-                changes = RebalanceAdvice.For(model, result.Plan!, placement, context.CancellationToken);
+                changes = RebalanceAdvice.For(model, result.Plan!, placement, cancellation);
             }
             else if (problem.Kind == ProblemKind.StageDoesNotFit)
             {
                 int stage = int.Parse(problem.Arguments[0], CultureInfo.InvariantCulture);
                 var advice = new MemoryAdvice(model, result.Plan!, stage, placement);
-                IReadOnlyList<MemoryLever> levers = MemoryLevers.Find(model, result.Plan!, stage, context.CancellationToken);
+                IReadOnlyList<MemoryLever> levers = MemoryLevers.Find(model, result.Plan!, stage, cancellation);
                 changes = advice.Changes(levers);
                 arguments = arguments.Append(advice.Describe(levers));
             }
 
-            context.ReportDiagnostic(Diagnostic.Create(
+            yield return Diagnostic.Create(
                 ProblemDescriptors.Of(problem.Kind),
                 placement.Of(problem),
                 SourceChangeProperties.Locations(changes),
                 SourceChangeProperties.Write(changes),
-                arguments.ToArray<object>()));
+                arguments.ToArray<object>());
         }
 
         if (result.Plan is { } plan)
         {
-            context.ReportDiagnostic(PipelineSummary.Of(model, plan, placement));
+            yield return PipelineSummary.Of(model, plan, placement);
             if (CurvatureScopeCheck.Run(reading.Model, plan, placement) is { } scope)
             {
-                context.ReportDiagnostic(scope);
+                yield return scope;
             }
         }
     }

@@ -6,6 +6,7 @@ using System.CommandLine.Parsing;
 using System.IO;
 using System.Linq;
 using Dho2.Cli.Inspection;
+using Dho2.Cli.Plans;
 
 namespace Dho2.Cli;
 
@@ -17,10 +18,11 @@ internal static class CommandLine
     /// <summary>Runs a command.</summary>
     /// <param name="arguments">The command line, without the tool's name.</param>
     /// <param name="terminal">Where results and complaints go.</param>
+    /// <param name="compilerCommandLine">Says what the compiler would be called with: project, configuration. Null asks MSBuild.</param>
     /// <returns>One of <see cref="ExitCode"/>.</returns>
-    public static int Run(IReadOnlyList<string> arguments, Terminal terminal)
+    public static int Run(IReadOnlyList<string> arguments, Terminal terminal, Func<string, string, IReadOnlyList<string>>? compilerCommandLine = null)
     {
-        ParseResult parsed = Root(terminal).Parse(arguments.Count > 0 ? arguments : ["--help"]);
+        ParseResult parsed = Root(terminal, compilerCommandLine ?? DesignTimeBuild.CommandLineOf).Parse(arguments.Count > 0 ? arguments : ["--help"]);
         if (parsed.Errors.Count > 0)
         {
             return Refuse(parsed, terminal);
@@ -36,7 +38,7 @@ internal static class CommandLine
             });
             return arguments.Count > 0 ? status : ExitCode.Misuse;
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
             // What files or the system bring about; anything else is a fault of the tool, whose trace helps.
             terminal.Complain(error.Message);
@@ -44,10 +46,11 @@ internal static class CommandLine
         }
     }
 
-    private static Command Root(Terminal terminal) => new(Name, "Looks at plans, runs and checkpoints of training that is split over devices.")
+    private static Command Root(Terminal terminal, Func<string, string, IReadOnlyList<string>> compilerCommandLine) => new(Name, "Looks at plans, runs and checkpoints of training that is split over devices.")
     {
         new HelpOption(),
         new VersionOption(),
+        PlanCommand.Create(terminal, compilerCommandLine),
         InspectCommand.Create(terminal),
     };
 

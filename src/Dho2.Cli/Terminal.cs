@@ -1,5 +1,7 @@
 using System;
 using System.IO;
+using System.Linq;
+using System.Text;
 using Spectre.Console;
 
 namespace Dho2.Cli;
@@ -28,7 +30,7 @@ internal sealed class Terminal
             Ansi = isTerminal ? AnsiSupport.Detect : AnsiSupport.No,
             ColorSystem = isTerminal ? ColorSystemSupport.Detect : ColorSystemSupport.NoColors,
             Interactive = InteractionSupport.No,
-            Out = new AnsiConsoleOutput(output),
+            Out = new AnsiConsoleOutput(isTerminal ? output : new TrimmingWriter(output)),
         });
         if (!isTerminal)
         {
@@ -63,6 +65,9 @@ internal sealed class Terminal
         return table;
     }
 
+    /// <summary>Adds a row to a table; cells are text, whatever brackets they have.</summary>
+    public static void Row(Table table, params string[] cells) => table.AddRow(cells.Select(cell => new Text(cell)));
+
     /// <summary>Writes a line that stands over what follows.</summary>
     public void Heading(string text)
     {
@@ -72,4 +77,31 @@ internal sealed class Terminal
 
     /// <summary>Says what is wrong.</summary>
     public void Complain(string message) => Errors.WriteLine($"dho2: {message}");
+
+    // Tables and grids fill their lines up with blanks, which nobody wants in a file.
+    private sealed class TrimmingWriter(TextWriter inner) : TextWriter
+    {
+        private int blanks;
+
+        public override Encoding Encoding => inner.Encoding;
+
+        public override void Write(char value)
+        {
+            if (value == ' ')
+            {
+                blanks++;
+                return;
+            }
+
+            if (value is not ('\n' or '\r'))
+            {
+                inner.Write(new string(' ', blanks));
+            }
+
+            blanks = 0;
+            inner.Write(value);
+        }
+
+        public override void Flush() => inner.Flush();
+    }
 }

@@ -2,6 +2,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.IO;
 using System.Threading.Tasks;
+using Dho2.Cli.Plans;
 using Dho2.Tests.Shared;
 
 namespace Dho2.Cli.Tests;
@@ -9,6 +10,8 @@ namespace Dho2.Cli.Tests;
 /// <summary>Runs the tool.</summary>
 internal static class Tool
 {
+    private static readonly Dictionary<(string, string), IReadOnlyList<string>> CommandLines = [];
+
     public static string Assembly { get; } = BuildMetadata.RepositoryPath($"src/Dho2.Cli/bin/{BuildMetadata.Get("Configuration")}/net10.0/Dho2.Cli.dll");
 
     /// <summary>Within this process.</summary>
@@ -16,7 +19,7 @@ internal static class Tool
     {
         var output = new StringWriter { NewLine = "\n" };
         var errors = new StringWriter { NewLine = "\n" };
-        int status = CommandLine.Run(arguments, new Terminal(output, errors));
+        int status = CommandLine.Run(arguments, new Terminal(output, errors), CommandLineOf);
         return (status, output.ToString(), errors.ToString());
     }
 
@@ -26,6 +29,20 @@ internal static class Tool
     /// <summary>In a terminal of its own.</summary>
     public static (int Status, string Output, string Errors) StartInTerminal(IReadOnlyDictionary<string, string?> environment, params string[] arguments) =>
         Start("script", ["-qec", $"stty cols 120; '{Host}' '{Assembly}' {string.Join(' ', arguments)}", "/dev/null"], environment);
+
+    // MSBuild takes seconds, and says the same as long as the project's file is the same.
+    private static IReadOnlyList<string> CommandLineOf(string project, string configuration)
+    {
+        lock (CommandLines)
+        {
+            if (!CommandLines.TryGetValue((project, configuration), out IReadOnlyList<string>? known))
+            {
+                CommandLines[(project, configuration)] = known = DesignTimeBuild.CommandLineOf(project, configuration);
+            }
+
+            return known;
+        }
+    }
 
     private static string Host => System.Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") is { Length: > 0 } host ? host : "dotnet";
 

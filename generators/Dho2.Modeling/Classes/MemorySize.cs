@@ -4,11 +4,12 @@ using System.Globalization;
 namespace Dho2.Modeling;
 
 /// <summary>Sizes of memory as attributes state them: a number and a binary unit, such as <c>24 GiB</c>.</summary>
-internal static class MemorySize
+public static class MemorySize
 {
     private static readonly string[] Units = ["B", "KiB", "MiB", "GiB", "TiB"];
 
     /// <summary>The number of bytes; null where the text is none.</summary>
+    /// <param name="text">The text.</param>
     public static long? Parse(string text)
     {
         string trimmed = text.Trim();

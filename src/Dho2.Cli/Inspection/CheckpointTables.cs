@@ -37,7 +37,7 @@ internal sealed class CheckpointTables(Terminal terminal, bool all)
         Table table = terminal.Table("tensor", "type", "shape", "-bytes");
         foreach (StoredEntry tensor in tensors)
         {
-            Row(table, tensor.Name, tensor.Type, Shape(tensor.Shape), Count(tensor.Bytes));
+            Terminal.Row(table, tensor.Name, tensor.Type, Shape(tensor.Shape), Count(tensor.Bytes));
         }
 
         terminal.Console.Write(table);
@@ -49,7 +49,7 @@ internal sealed class CheckpointTables(Terminal terminal, bool all)
         Table table = terminal.Table("checkpoint", "-step", "-epoch", "written", "-size", "");
         foreach (InspectedCheckpoint checkpoint in inspected.Checkpoints)
         {
-            Row(
+            Terminal.Row(
                 table,
                 System.IO.Path.GetFileName(checkpoint.Path),
                 checkpoint.Manifest is { } m ? Count(m.Step) : "",
@@ -103,7 +103,7 @@ internal sealed class CheckpointTables(Terminal terminal, bool all)
             Table table = terminal.Table("tensor", "what", "type", "shape", "-bytes");
             foreach (StoredEntry tensor in own.Where(t => t.Kind == StoredEntryKind.Weights || all).OrderBy(t => t.Kind).ThenBy(t => t.Name, StringComparer.Ordinal))
             {
-                Row(table, tensor.Name, WhatIs(tensor, buffers), tensor.Type, Shape(tensor.Shape), Count(tensor.Bytes));
+                Terminal.Row(table, tensor.Name, WhatIs(tensor, buffers), tensor.Type, Shape(tensor.Shape), Count(tensor.Bytes));
             }
 
             foreach (IGrouping<(string, int?), StoredEntry> kind in own
@@ -112,7 +112,7 @@ internal sealed class CheckpointTables(Terminal terminal, bool all)
                 .OrderBy(g => g.Key.Replica).ThenBy(g => g.Key.Component, StringComparer.Ordinal))
             {
                 StoredEntry[] tensors = [.. kind];
-                Row(
+                Terminal.Row(
                     table,
                     kind.Key.Item1,
                     WhatIs(tensors[0], buffers),
@@ -131,7 +131,7 @@ internal sealed class CheckpointTables(Terminal terminal, bool all)
         Table table = terminal.Table("file", "-stage", "-replica", "-bytes", "XXH128");
         foreach (StoredFile file in manifest.Files.OrderBy(f => f.Stage).ThenBy(f => f.Replica).ThenBy(f => f.Kind))
         {
-            Row(table, file.Name, Count(file.Stage), Count(file.Replica), Count(file.Bytes), file.Xxh128);
+            Terminal.Row(table, file.Name, Count(file.Stage), Count(file.Replica), Count(file.Bytes), file.Xxh128);
         }
 
         terminal.Console.Write(table);
@@ -140,8 +140,6 @@ internal sealed class CheckpointTables(Terminal terminal, bool all)
     private static string WhatIs(StoredEntry tensor, HashSet<string> buffers) => tensor.Kind == StoredEntryKind.State
         ? tensor.Replica > 0 ? $"state of replica {tensor.Replica}" : "state"
         : buffers.Contains(tensor.Name) ? "buffer" : "parameter";
-
-    private static void Row(Table table, params string[] cells) => table.AddRow(cells.Select(cell => new Text(cell)));
 
     private static string Shape(IReadOnlyList<long> shape) => $"({string.Join(", ", shape)})";
 

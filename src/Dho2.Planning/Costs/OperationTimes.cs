@@ -37,6 +37,35 @@ internal static class OperationTimes
         return (bytes, differentiable ? bytes : 0);
     }
 
+    /// <summary>Picoseconds of each stage's forward of one micro-batch; null where the work of an operation is not known.</summary>
+    public static IReadOnlyList<long>? ForwardsOfStages(Plan plan, InferenceResult inference, DeviceProfile profile)
+    {
+        var times = new long[plan.Stages.Count];
+        foreach (StagePlan stage in plan.Stages)
+        {
+            foreach (int operation in stage.Operations)
+            {
+                if (ForwardOf(inference.Operations[operation], profile, plan.MicroBatches[0]) is not { } forward)
+                {
+                    return null;
+                }
+
+                times[stage.Index] = SafeInteger.Add(times[stage.Index], forward) ?? long.MaxValue / 8;
+            }
+        }
+
+        return times;
+    }
+
+    /// <summary>Picoseconds to send what crosses each cut forward, and its gradients back.</summary>
+    public static (long Forward, long Backward)[] ExchangesOf(Plan plan, DeviceProfile profile) => plan.Cuts
+        .Select(cut =>
+        {
+            (long Forward, long Backward)[] values = cut.Values.Select(v => BytesOf(v.Type, v.Differentiable, plan.MicroBatches[0])).ToArray();
+            return (profile.SendTimeOf(values.Sum(v => v.Forward)), profile.SendTimeOf(values.Sum(v => v.Backward)));
+        })
+        .ToArray();
+
     /// <summary>
     /// Picoseconds that each stage works on one micro-batch, with what it exchanges with its neighbours; null where the work
     /// of an operation is not known.
