@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Modeling.Tests;
+using Dho2.Curvature;
 using Dho2.Pipelines;
 using Dho2.Planning;
 using TorchSharp;
@@ -40,6 +41,14 @@ public sealed class TrafficTests
             { "shared out", 2, 3, plain with { ShardOptimizer = true }, 1 },
             { "shared out, Adam and curvature", 3, 2, plain with { ShardOptimizer = true, Base = BaseKind.Adam, Curvature = Curvature }, 1 },
             { "a loss that counts", 2, 2, plain with { Curvature = Curvature }, 1 },
+            { "a loss that counts, graphs rebuilt", 2, 2, plain with { Curvature = Curvature }, 1 },
+            { "graphs rebuilt", 3, 2, plain with { MicroBatches = 4, Curvature = Curvature }, 1 },
+            { "each stage's block", 3, 2, plain with { Curvature = Curvature with { Scope = CurvatureScope.Stage } }, 1 },
+            { "each stage's block, graphs rebuilt", 2, 2, plain with { Curvature = Curvature with { Scope = CurvatureScope.Stage } }, 1 },
+            { "each stage's block, shared out", 2, 2, plain with { ShardOptimizer = true, Curvature = Curvature with { Scope = CurvatureScope.Stage } }, 1 },
+            { "amortized", 2, 2, plain with { Curvature = Curvature with { Mode = CurvatureMode.Amortized } }, 1 },
+            { "amortized, consensus", 2, 2, plain with { Curvature = Curvature with { Mode = CurvatureMode.Amortized }, Admm = Consensus }, 1 },
+            { "dedicated", 2, 2, plain with { Curvature = Curvature with { Mode = CurvatureMode.Dedicated, Delay = 1 } }, 1 },
         };
     }
 
@@ -54,6 +63,7 @@ public sealed class TrafficTests
             LearningRate = 0.05,
             GradientClip = 1,
             GradientBuckets = buckets,
+            Products = new PipelineHessianSettings { RetainGraphs = name.Contains("rebuilt", StringComparison.Ordinal) ? false : null },
             DecoupledWeightDecay = name == "GPipe" ? 0.01 : 0,
             Overrides = overrides with { Batch = 8, Replicas = replicas },
         });
@@ -68,6 +78,30 @@ public sealed class TrafficTests
         }
 
         Assert.Equal(stages * replicas == 1, seen.SequenceEqual([0L]));
+    }
+
+    [Theory]
+    [InlineData("HeadOfEmbedding", 1, CurvatureScope.Global)]
+    [InlineData("HeadOfEmbedding", 2, CurvatureScope.Global)]
+    [InlineData("ReadOnAnEarlierStage", 2, CurvatureScope.Stage)]
+    [InlineData("SeveralOnAStage", 2, CurvatureScope.Global)]
+    public void TiedParametersTravelAsThePlanPredicts(string model, int replicas, CurvatureScope scope)
+    {
+        using DisposeScope disposal = NewDisposeScope();
+        using var world = World.Join();
+        PipelineDefinition definition = new StageChain(Generation.Clean(SharedModels.Tied[model].Source.Replace("\"T\"", "5", StringComparison.Ordinal))).Definition;
+        using var trainer = new Trainer(definition, world, new TrainingOptions
+        {
+            LearningRate = 0.05,
+            Overrides = new PlanOverrides { Replicas = replicas, Curvature = Curvature with { Scope = scope } },
+        });
+        for (int i = 0; i < 5; i++)
+        {
+            int samples = 4 * replicas;
+            Tensor tokens = arange(samples * 5, dtype: int64).remainder(11).view(samples, 5);
+            trainer.TrainStep(new Batch([tokens], [tokens.roll(1, 1)]));
+            Assert.All(trainer.Traffic, traffic => Assert.Equal(traffic.Predicted, traffic.Sent));
+        }
     }
 
     [Theory]

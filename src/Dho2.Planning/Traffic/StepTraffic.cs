@@ -9,8 +9,11 @@ namespace Dho2.Planning;
 /// <param name="Numbers">Losses, norms, counts and the projections onto the curvature's subspace.</param>
 public sealed record StepTraffic(long? Cuts, long? Gradients, long? Round, long Numbers)
 {
+    /// <summary>Values of tied parameters, handed to the stages that mirror them, and their gradients, handed back.</summary>
+    public long Ties { get; init; }
+
     /// <summary>All of them.</summary>
-    public long? Total => SafeInteger.Add(SafeInteger.Add(Cuts, Gradients), SafeInteger.Add(Round, Numbers));
+    public long? Total => SafeInteger.Add(SafeInteger.Add(Cuts, Gradients), SafeInteger.Add(Round, SafeInteger.Add(Numbers, Ties)));
 }
 
 /// <summary>What a step does, as far as its traffic depends on it.</summary>

@@ -4,8 +4,8 @@ using System.Linq;
 namespace Dho2.Planning;
 
 /// <summary>
-/// Predicts, to the byte, what each worker of a run sends: in a training step, in building the graphs of an estimate and in
-/// a Hessian-vector product. Stages with tied parameters send more, which is not counted here.
+/// Predicts, to the byte, what each worker of a run sends: in a training step, in building the graphs of an estimate, in a
+/// Hessian-vector product, and in handing a snapshot to a rank that estimates beside it.
 /// </summary>
 public sealed class TrafficModel
 {
@@ -54,8 +54,19 @@ public sealed class TrafficModel
             Cuts(position, facts.Sizes),
             IsLocal ? 0 : sharded ? SafeInteger.Multiply(ShareBytes(position), 2L * (replicas - 1)) : Reduction(position),
             facts.EndsPeriod ? Round(position) : 0,
-            numbers);
+            numbers)
+        {
+            Ties = SpreadTies(position) + CollectTies(position),
+        };
     }
+
+    /// <summary>Handing owners' parts of tied parameters, or of a vector like them, to the stages that mirror them.</summary>
+    /// <param name="position">The stage; ties go with one stage on each rank.</param>
+    public long SpreadTies(int position) => plan.Ties.Where(tie => tie.Owner == position).Sum(tie => tie.Mirrors.Count * tie.Count * element);
+
+    /// <summary>Handing what mirrors found back to the owners.</summary>
+    /// <param name="position">The stage.</param>
+    public long CollectTies(int position) => plan.Ties.Where(tie => tie.Mirrors.Contains(position)).Sum(tie => tie.Count * element);
 
     /// <summary>The forward and the backward of some micro-batches, as in training and in building the graphs of an estimate.</summary>
     /// <param name="position">The rank's place in its pipeline.</param>
@@ -63,17 +74,39 @@ public sealed class TrafficModel
     public long? Cuts(int position, IReadOnlyList<int> sizes) => MemoryModel.Sum(plan.Layout.StagesOf(position).Select(stage =>
         SafeInteger.Add(Sum(stage, sizes, differentiableOnly: false), Sum(stage - 1, sizes, differentiableOnly: true))));
 
-    /// <summary>One product with the whole model's Hessian over some micro-batches.</summary>
+    /// <summary>One product with the whole model's Hessian, or with a stage's diagonal block, over some micro-batches.</summary>
     /// <param name="position">The rank's place in its pipeline: with one stage on each rank, its stage.</param>
     /// <param name="sizes">The micro-batches of the curvature batch.</param>
-    public long? Product(int position, IReadOnlyList<int> sizes)
+    /// <param name="firstStage">The stage whose block it is: those before it have nothing to do. 0 for the whole.</param>
+    /// <param name="rebuildsGraphs">Whether forward and backward are run anew for it.</param>
+    public long? Product(int position, IReadOnlyList<int> sizes, int firstStage = 0, bool rebuildsGraphs = false)
     {
-        long? sweeps = MemoryModel.Sum(plan.Layout.StagesOf(position).Select(stage =>
-            SafeInteger.Add(Sum(stage, sizes, differentiableOnly: true), Sum(stage - 1, sizes, differentiableOnly: true))));
+        // A tied parameter of a later stage may act on an earlier one.
+        int first = plan.Ties.Any(tie => tie.Mirrors.Count > 0) ? 0 : firstStage;
+        long? sweeps = MemoryModel.Sum(plan.Layout.StagesOf(position).Where(stage => stage >= first).Select(stage => SafeInteger.Add(
+            Sum(stage, sizes, differentiableOnly: true), stage > first ? Sum(stage - 1, sizes, differentiableOnly: true) : 0)));
         long? reduced = replicas == 1 || Admm is { Rule: AdmmRule.Consensus, LocalCurvature: true } ? 0
             : plan.IsSharded ? SafeInteger.Multiply(ShareBytes(position), 2L * (replicas - 1))
-            : Reduction(position);
-        return SafeInteger.Add(sweeps, reduced);
+            : position >= first ? Reduction(position) : 0;
+        long ties = SpreadTies(position) + CollectTies(position);
+        return SafeInteger.Add(SafeInteger.Add(sweeps, reduced), SafeInteger.Add(ties, rebuildsGraphs ? Cuts(position, sizes) : 0));
+    }
+
+    /// <summary>What a worker hands to the rank that estimates for its stage: samples, and the first replica's parameters and buffers.</summary>
+    /// <param name="position">The rank's place in its pipeline.</param>
+    /// <param name="inputs">What the model takes; the first stage hands it over.</param>
+    /// <param name="targets">What its loss takes; the last stage hands it over.</param>
+    /// <param name="samples">The replica's samples.</param>
+    /// <param name="withStage">Whether parameters and buffers go with them.</param>
+    public long? Snapshot(
+        int position, IReadOnlyList<InputDescription> inputs, IReadOnlyList<InputDescription> targets, int samples, bool withStage)
+    {
+        long? data = SafeInteger.Add(
+            position == 0 ? MemoryModel.Sum(inputs.Select(input => SampleBytes(input, samples))) : 0,
+            position == positions - 1 ? MemoryModel.Sum(targets.Select(target => SampleBytes(target, samples))) : 0);
+        long? buffers = MemoryModel.Sum(plan.Layout.StagesOf(position).Select(stage =>
+            plan.Stages[stage].Buffers?.Sum(buffer => buffer.Count * ElementTypes.SizeOf(buffer.DType))));
+        return SafeInteger.Add(data, withStage ? SafeInteger.Add(ParameterBytes(position), buffers) : 0);
     }
 
     private long? Reduction(int position) => ParameterBytes(position) is { } bytes ? RingVolume.AllReduce(replicas, bytes) : null;
@@ -111,6 +144,28 @@ public sealed class TrafficModel
         return MemoryModel.Sum(sizes.SelectMany(size => plan.Cuts[cut].Values
             .Where(value => value.Differentiable || !differentiableOnly)
             .Select(value => value.Type is { } type ? MemoryModel.Bytes(type, size) : ScalarBytes(value.TypeName))));
+    }
+
+    /// <summary>Samples of one input or target; of a target, whose sizes are seldom stated, one number each.</summary>
+    private long? SampleBytes(InputDescription data, int samples)
+    {
+        if (data.Dimensions is not { } dimensions)
+        {
+            return null;
+        }
+
+        long elements = samples;
+        foreach (DimensionDescription dimension in dimensions)
+        {
+            if (dimension.Symbol is not null)
+            {
+                return null;
+            }
+
+            elements *= dimension.Size;
+        }
+
+        return elements * (ElementTypes.IsFloating(data.DType) ? element : ElementTypes.SizeOf(data.DType));
     }
 
     private static long? ScalarBytes(string typeName) => typeName switch

@@ -70,7 +70,7 @@ internal sealed partial class TrainingRank : IDisposable
         ShardedSpace space = setup.Curvature?.Scope == CurvatureScope.Stage ? new ShardedSpace(segments, shard is null ? null : replicas, setup.DType, context.Device) : model;
         forecast = new TrafficForecast(setup, grid, Stage, space);
         optimizer = new HybridOptimizer(space, setup.HybridSettings, model);
-        curvature = setup.Curvature is null ? null : CurvatureWork.Create(setup, grid, space, optimizer, shard);
+        curvature = setup.Curvature is null ? null : CurvatureWork.Create(setup, grid, space, optimizer, shard, forecast);
         admm = setup.Admm is { } rule ? CreateAdmm(rule) : null;
         agreed = new AgreedState(flat, replicas, admm as ConsensusUpdate);
         schedule = setup.Options.LearningRateSchedule is { } create ? new RateSchedule(create, setup.Options.LearningRate) : null;
@@ -156,16 +156,21 @@ internal sealed partial class TrainingRank : IDisposable
         }
 
         curvature.IsDue |= setup.IsRefreshDue(Steps + 1);
-        IReadOnlyList<CurvatureRefreshed> found = curvature.TakeEffect(Steps + 1);
+        IReadOnlyList<CurvatureRefreshed> found = TakeEffect(curvature);
         if (curvature.IsDue && !curvature.IsBusy && (admm is null || Steps % admm.Period == 0))
         {
             StartEstimate(curvature, batch, draw);
-            IReadOnlyList<CurvatureRefreshed> fresh = curvature.TakeEffect(Steps + 1);
-            forecast.EndEstimate(fresh);
-            found = [.. found, .. fresh];
+            found = [.. found, .. TakeEffect(curvature)];
         }
 
         return found;
+    }
+
+    private IReadOnlyList<CurvatureRefreshed> TakeEffect(CurvatureWork work)
+    {
+        // Carrying the momentum over to new eigenvectors takes projections.
+        using IDisposable counting = forecast.Estimating();
+        return work.TakeEffect(Steps + 1);
     }
 
     private void StartEstimate(CurvatureWork work, Batch batch, Func<int, Batch>? draw)
@@ -278,6 +283,7 @@ internal sealed partial class TrainingRank : IDisposable
 
         Evaluation result = sums.Reduce(workers);
         reportedBytes = BytesSent;
+        forecast.Forget();
         return result;
     }
 

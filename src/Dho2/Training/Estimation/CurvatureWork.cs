@@ -27,14 +27,16 @@ internal abstract class CurvatureWork : IDisposable
     /// <param name="space">The space of the optimizer's subspace: over all stages, or this stage alone.</param>
     /// <param name="optimizer">The optimizer that takes the eigenpairs; stays the caller's.</param>
     /// <param name="shard">This replica's share, where vectors are shared out over replicas; null where they are whole.</param>
-    public static CurvatureWork Create(TrainingSetup setup, RankGrid grid, ShardedSpace space, HybridOptimizer optimizer, ParameterShard? shard)
+    /// <param name="traffic">Is told what is sent.</param>
+    public static CurvatureWork Create(
+        TrainingSetup setup, RankGrid grid, ShardedSpace space, HybridOptimizer optimizer, ParameterShard? shard, TrafficForecast traffic)
     {
         if (setup.Plan.Curvature!.Mode == CurvatureMode.Dedicated)
         {
-            return new DedicatedCurvature(setup, grid, optimizer);
+            return new DedicatedCurvature(setup, grid, optimizer, traffic);
         }
 
-        EstimateRun run = new(setup, grid.Pipeline, EstimateRun.CreateHessian(setup, grid.Pipeline, shard is null), space) { Shard = shard };
+        EstimateRun run = new(setup, grid.Pipeline, EstimateRun.CreateHessian(setup, grid.Pipeline, shard is null), space) { Shard = shard, Traffic = traffic };
         return setup.Plan.Curvature.Mode == CurvatureMode.Amortized ? new AmortizedCurvature(run, optimizer) : new BlockingCurvature(run, optimizer);
     }
 

@@ -19,6 +19,9 @@ internal sealed class DedicatedCurvature : CurvatureWork
     private readonly ICommunicator link;
     private readonly int estimator;
     private readonly int delay;
+    private readonly int place;
+    private readonly int places;
+    private readonly TrafficForecast traffic;
     private bool awaited;
     private bool sendPrevious;
 
@@ -26,9 +29,13 @@ internal sealed class DedicatedCurvature : CurvatureWork
     /// <param name="setup">The run.</param>
     /// <param name="grid">The rank's groups; stay the caller's.</param>
     /// <param name="optimizer">The optimizer that takes the eigenpairs.</param>
-    public DedicatedCurvature(TrainingSetup setup, RankGrid grid, HybridOptimizer optimizer)
+    /// <param name="traffic">Is told what is sent.</param>
+    public DedicatedCurvature(TrainingSetup setup, RankGrid grid, HybridOptimizer optimizer, TrafficForecast traffic)
         : base(optimizer)
     {
+        this.traffic = traffic;
+        place = grid.Place.Position;
+        places = grid.Pipeline.Size;
         link = grid.Link!;
         estimator = link.Size - 1;
         delay = setup.Plan.Curvature!.Delay;
@@ -48,7 +55,7 @@ internal sealed class DedicatedCurvature : CurvatureWork
     {
         if (link.Rank == 0)
         {
-            link.SendNumbers(CurvatureMessage.AtWork, [], estimator);
+            Tell(CurvatureMessage.AtWork, []);
         }
     }
 
@@ -57,7 +64,7 @@ internal sealed class DedicatedCurvature : CurvatureWork
     {
         if (link.Rank == 0)
         {
-            link.SendNumbers(CurvatureMessage.EndOfCall, numbers, estimator);
+            Tell(CurvatureMessage.EndOfCall, numbers);
         }
     }
 
@@ -75,24 +82,29 @@ internal sealed class DedicatedCurvature : CurvatureWork
     {
         awaited = true;
         Subspace? previous = sendPrevious ? Optimizer.Subspace : null;
-        link.SendNumbers(
+
+        // A step's batch may hold what other stages need.
+        IReadOnlyList<torch.Tensor> inputs = place == 0 ? batch.Samples.Inputs : [], targets = place == places - 1 ? batch.Samples.Targets : [];
+        Tell(
             CurvatureMessage.Snapshot,
             [
                 Started, batch.Step, batch.TotalSamples, previous?.Count ?? 0, previous?.Smallest ?? 0,
-                batch.Samples.Inputs.Count, batch.Samples.Targets.Count, .. batch.Sizes.Select(size => (double)size),
-            ],
-            estimator);
-        link.SendCopies([.. batch.Samples.Inputs, .. batch.Samples.Targets], estimator);
+                inputs.Count, targets.Count, .. batch.Sizes.Select(size => (double)size),
+            ]);
+        link.SendCopies([.. inputs, .. targets], estimator);
         if (link.Rank == 0)
         {
             link.SendCopies([flat.Values, .. flat.Buffers.Select(b => b.Buffer)], estimator);
             if (previous is not null)
             {
-                link.SendNumbers(CurvatureMessage.Snapshot, previous.Eigenvalues, estimator);
+                Tell(CurvatureMessage.Snapshot, previous.Eigenvalues);
                 link.SendCopies([previous.Vectors], estimator);
             }
         }
 
+        bool isFirst = link.Rank == 0;
+        traffic.HandedOver(
+            batch.Samples.Samples, isFirst, isFirst && previous is not null ? previous.Vectors.numel() * previous.Vectors.element_size() : 0);
         sendPrevious = false;
         Started++;
     }
@@ -109,6 +121,12 @@ internal sealed class DedicatedCurvature : CurvatureWork
     // The rank beside this one does not know the eigenpairs of a state that was set here.
     /// <inheritdoc/>
     protected override void Restored() => sendPrevious = true;
+
+    private void Tell(CurvatureMessage message, IReadOnlyList<double> numbers)
+    {
+        link.SendNumbers(message, numbers, estimator);
+        traffic.Told(numbers.Count);
+    }
 
     private void Await()
     {

@@ -49,6 +49,9 @@ internal sealed class EstimateRun : IDisposable
     /// <summary>This replica's share, where the space's vectors are shared out over replicas; null where they are whole.</summary>
     public ParameterShard? Shard { get; init; }
 
+    /// <summary>Is told what is sent; null where nobody asks.</summary>
+    public TrafficForecast? Traffic { get; init; }
+
     /// <summary>Whether a run was begun and is not complete.</summary>
     public bool InProgress { get; private set; }
 
@@ -79,6 +82,7 @@ internal sealed class EstimateRun : IDisposable
     {
         this.previous = previous;
         hessian.Begin(values, buffers, batch);
+        Traffic?.TookSnapshot();
         found.Clear();
         current = 0;
         ownIndex = -1;
@@ -102,10 +106,12 @@ internal sealed class EstimateRun : IDisposable
     {
         using Activity? activity = Tracing.Source.StartActivity(prepared ? "curvature.product" : "curvature.graphs");
         activity?.SetTag("stage", pipeline.Rank);
+        using IDisposable? counting = Traffic?.Estimating();
         if (!prepared)
         {
             prepared = true;
             hessian.Prepare();
+            Traffic?.BuiltGraphs();
             return false;
         }
 
@@ -206,12 +212,15 @@ internal sealed class EstimateRun : IDisposable
         {
             Shard.Multiply((whole, result) => hessian.Multiply(whole, result, firstStage), direction, product);
         }
+
+        Traffic?.Multiplied(firstStage);
     }
 
     private bool Agree(bool flag)
     {
         Span<double> numbers = [flag ? 1 : 0];
         pipeline.AllReduce(numbers);
+        Traffic?.Agreed(1);
         return numbers[0] > 0;
     }
 
@@ -225,6 +234,7 @@ internal sealed class EstimateRun : IDisposable
         }
 
         pipeline.AllReduce(numbers);
+        Traffic?.Agreed(numbers.Length);
         return EstimateNumbers.Read(numbers);
     }
 
