@@ -31,21 +31,27 @@ internal static class AdmmTable
             given[rest[i]] = rest[i + 1];
         }
 
-        if (rest.Length % 2 != 0 || given.Keys.FirstOrDefault(k => k is not ("--mnist" or "--results" or "--seeds" or "--replicas" or "--sweep")) is not null)
+        if (rest.Length % 2 != 0 || given.Keys.FirstOrDefault(k => k is not ("--mnist" or "--results" or "--seeds" or "--replicas" or "--sweep" or "--drift" or "--most")) is not null)
         {
-            throw new ArgumentException("admm takes --quick, --mnist FOLDER, --results FILE, --seeds N, --replicas N and --sweep true.");
+            throw new ArgumentException("admm takes --quick, --mnist FOLDER, --results FILE, --seeds N, --replicas N, --sweep true, --drift PERIOD and --most N.");
         }
 
         string mnist = given.GetValueOrDefault("--mnist", "samples/data/mnist");
         string results = given.GetValueOrDefault("--results", quick ? Path.Combine(Path.GetTempPath(), "dho2-admm-quick.jsonl") : "docs/experiments/admm.jsonl");
         int seeds = quick ? 1 : int.Parse(given.GetValueOrDefault("--seeds", "3"), CultureInfo.InvariantCulture);
         int replicas = int.Parse(given.GetValueOrDefault("--replicas", "2"), CultureInfo.InvariantCulture);
-        AdmmSettings[] rows = [.. given.ContainsKey("--sweep") ? Sweep(replicas) : Rows(replicas, quick)];
+        int most = int.Parse(given.GetValueOrDefault("--most", "1000"), CultureInfo.InvariantCulture);
+        AdmmSettings[] rows =
+        [
+            .. given.ContainsKey("--sweep") ? Sweep(replicas)
+                : given.TryGetValue("--drift", out string? period) ? Drift(replicas, int.Parse(period, CultureInfo.InvariantCulture))
+                : Rows(replicas, quick),
+        ];
         List<AdmmResult> stored = Load(results);
         var run = new AdmmRun(mnist);
         foreach (AdmmSettings settings in rows.SelectMany(_ => Enumerable.Range(0, seeds), (row, seed) => row with { Seed = seed }).OrderBy(s => s.Seed))
         {
-            if (!stored.Any(result => result.Settings == settings))
+            if (!stored.Any(result => result.Settings == settings) && most-- > 0)
             {
                 AdmmResult result = run.Run(settings);
                 stored.Add(result);
@@ -79,6 +85,22 @@ internal static class AdmmTable
         }
     }
 
+    /// <summary>Periods in which replicas drift far apart, so that how they are tied matters: half of the samples, all sigmas.</summary>
+    private static IEnumerable<AdmmSettings> Drift(int replicas, int period)
+    {
+        AdmmSettings of(ReplicaRule rule, int length, double sigma, bool balance = false) =>
+            new(rule, false, replicas, length, sigma, 1, balance, 0.05, 4, 12_000, 0);
+
+        yield return of(ReplicaRule.Synchronous, 1, 0);
+        yield return of(ReplicaRule.Averaging, period, 0);
+        foreach (double sigma in new[] { 0.003, 0.01, 0.03, 0.1, 0.3 })
+        {
+            yield return of(ReplicaRule.Consensus, period, sigma);
+        }
+
+        yield return of(ReplicaRule.Consensus, period, 0.03, balance: true);
+    }
+
     /// <summary>Settings to choose those of the table by, on one seed.</summary>
     private static IEnumerable<AdmmSettings> Sweep(int replicas)
     {
@@ -110,6 +132,11 @@ internal static class AdmmTable
         {
             AdmmResult[] own = [.. stored.Where(r => r.Settings.Seed < seeds && r.Settings with { Seed = 0 } == row)];
             AdmmResult[] synchronous = [.. stored.Where(r => r.Settings.Rule == ReplicaRule.Synchronous && r.Settings.Hybrid == row.Hybrid && r.Settings.Replicas == row.Replicas && r.Settings.LearningRate == row.LearningRate && r.Settings.Epochs == row.Epochs && r.Settings.Samples == row.Samples)];
+            if (own.Length == 0)
+            {
+                continue;
+            }
+
             string share = synchronous.Length == 0 ? "" : (own.Average(r => r.BytesPerRank) / synchronous.Average(r => r.BytesPerRank)).ToString("P1", CultureInfo.InvariantCulture);
             Console.WriteLine(FormattableString.Invariant(
                 $"| {(row.Hybrid ? "hybrid" : "heavy-ball")} | {Name(row)} | {row.Replicas} | {row.Period} | {(row.Rule == ReplicaRule.Consensus ? row.Sigma : 0)} | {row.LearningRate} | {100 * own.Average(r => r.Accuracy):F2} % | {string.Join(", ", own.Select(r => (100 * r.Accuracy).ToString("F2", CultureInfo.InvariantCulture)))} | {own.Average(r => r.TestLoss):F4} | {own.Average(r => r.BytesPerRank) / 1e6:F2} MB | {share} |"));
