@@ -50,7 +50,7 @@ internal static class Program
             GradientClip = 1,
             Overrides = training.Overrides! with { DType = options.Choice(Type) == "float64" ? DType.Float64 : null },
         });
-        Evaluation result = SampleProgram.FitAndShow(trainer, world, train, test);
+        Evaluation result = SampleProgram.FitAndShow(options, trainer, world, train, test);
         using CharGpt whole = new();
         trainer.CopyTo(whole);
         if (world.IsLeader)

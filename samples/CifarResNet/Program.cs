@@ -33,7 +33,7 @@ internal static class Program
         using Trainer trainer = options.Choice(Model) == "resnet110"
             ? ResNet110.CreateTrainer(world, options.ToTrainingOptions())
             : ResNet20.CreateTrainer(world, options.ToTrainingOptions());
-        Evaluation result = SampleProgram.FitAndShow(trainer, world, train, test);
+        Evaluation result = SampleProgram.FitAndShow(options, trainer, world, train, test);
         SampleProgram.ShowResult(trainer, world, result, clock.Elapsed);
     }
 }

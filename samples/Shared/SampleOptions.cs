@@ -68,7 +68,7 @@ public sealed record SampleOptions
         string data = $"--data {(defaults.DataIsFile ? "FILE" : "FOLDER")}";
         return $"{start}[--epochs N] [--batch N] [--lr X] [--base sgd|heavy-ball|nesterov|adam] [--seed N]" +
             $"{indent}[--optimizer hybrid|heavy-ball|adam] [--replicas N]{choices}" +
-            $"{indent}{(defaults.NeedsData ? data : $"[{data}]")} [--checkpoint FOLDER] [--quick] [--help]" +
+            $"{indent}{(defaults.NeedsData ? data : $"[{data}]")} [--checkpoint FOLDER] [--losses FILE] [--quick] [--help]" +
             (defaults.More.Length > 0 ? "\n" + defaults.More : "");
     }
 
@@ -98,6 +98,9 @@ public sealed record SampleOptions
 
     /// <summary>Where the run saves and from where it goes on; null for no checkpoints.</summary>
     public string? Checkpoint { get; private set; }
+
+    /// <summary>A file for the loss of every step; null for none.</summary>
+    public string? Losses { get; private set; }
 
     /// <summary>Copies of the pipeline, which share each batch; null takes as many as the launcher has started processes for.</summary>
     public int? Replicas { get; private set; }
@@ -140,6 +143,9 @@ public sealed record SampleOptions
             {
                 case "--help" or "-h":
                     options.Help = true;
+                    break;
+                case "--losses":
+                    options.Losses = Value();
                     break;
                 case "--epochs":
                     options.Epochs = Whole(name, Value(), 1, 10_000);

@@ -1,4 +1,5 @@
 using System;
+using System.Globalization;
 using System.IO;
 using Dho2.Communication;
 using Dho2.Curvature;
@@ -69,7 +70,7 @@ public static class SampleProgram
 
     /// <summary>Trains and shows it, on the rank that prints; the others train in silence.</summary>
     /// <returns>The evaluation on the test data, of the last epoch.</returns>
-    public static Evaluation FitAndShow(Trainer trainer, World world, IDataset train, IDataset test)
+    public static Evaluation FitAndShow(SampleOptions options, Trainer trainer, World world, IDataset train, IDataset test)
     {
         Evaluation FitAndEvaluate()
         {
@@ -82,6 +83,8 @@ public static class SampleProgram
             return FitAndEvaluate();
         }
 
+        using StreamWriter? losses = options.Losses is { } file ? new StreamWriter(file) : null;
+        trainer.StepCompleted += step => losses?.WriteLine(step.Result.Loss.ToString("R", CultureInfo.InvariantCulture));
         if (world.PreviousFailure is { } previous)
         {
             Console.WriteLine(previous);

@@ -25,7 +25,7 @@ internal static class Program
         using TensorDataset train = Mnist.LoadTraining(folder, Mnist.Mean, Mnist.Deviation).ToDataset(options.Samples);
         using TensorDataset test = Mnist.LoadTest(folder, Mnist.Mean, Mnist.Deviation).ToDataset(options.Samples);
         using Trainer trainer = VggNet.CreateTrainer(world, options.ToTrainingOptions());
-        Evaluation result = SampleProgram.FitAndShow(trainer, world, train, test);
+        Evaluation result = SampleProgram.FitAndShow(options, trainer, world, train, test);
         SampleProgram.ShowResult(trainer, world, result, clock.Elapsed);
     }
 }

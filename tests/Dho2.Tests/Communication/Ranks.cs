@@ -58,7 +58,7 @@ internal static class Ranks
             })),
         ];
         Array.ForEach(threads, t => t.Start());
-        Assert.All(threads, t => Assert.True(t.Join(TimeSpan.FromSeconds(30)), "A rank hangs."));
+        Assert.All(threads, t => Assert.True(t.Join(TimeSpan.FromMinutes(5)), "A rank hangs."));
         foreach (ICommunicator communicator in communicators)
         {
             communicator.Dispose();
