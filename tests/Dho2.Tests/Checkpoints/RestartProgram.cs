@@ -7,7 +7,8 @@ namespace Dho2.Tests.Checkpoints;
 
 /// <summary>
 /// The tests as a program: <c>FOLDER stop|go [CASE...]</c> runs cases of <see cref="RestartCases"/> and prints what they
-/// came to; <c>autograd-failures</c> runs <see cref="AutogradFailures"/>.
+/// came to; <c>autograd-failures</c> runs <see cref="AutogradFailures"/>; <c>tests [TEXT]</c> runs
+/// the tests.
 /// </summary>
 internal static class RestartProgram
 {
@@ -18,9 +19,14 @@ internal static class RestartProgram
             return AutogradFailures.Run();
         }
 
+        if (arguments is ["tests", .. string[] part] && part.Length < 2)
+        {
+            return TestProgram.Run(part.FirstOrDefault(string.Empty));
+        }
+
         if (arguments is not [string folder, "stop" or "go", .. string[] cases])
         {
-            Console.Error.WriteLine("usage: FOLDER stop|go [CASE...] | autograd-failures");
+            Console.Error.WriteLine("usage: FOLDER stop|go [CASE...] | autograd-failures | tests [TEXT]");
             return 2;
         }
 
