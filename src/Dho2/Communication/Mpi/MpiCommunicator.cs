@@ -25,6 +25,18 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
     /// <summary>Larger ones in pieces: MPI counts in 32 bits.</summary>
     private const long PieceBytes = 1L << 30;
 
+    /// <summary>Larger tensors are reduced here, by exchanging segments.</summary>
+    private const long MostNativeBytes = 1 << 18;
+
+    /// <summary>How long a rank that waits asks again and again, before it sleeps between two questions, where others want its core.</summary>
+    private static readonly TimeSpan EagerTime = TimeSpan.FromMilliseconds(1);
+
+    /// <summary>The same where every rank of the machine has a core.</summary>
+    private static readonly TimeSpan EagerTimeOfOwnCore = TimeSpan.FromMilliseconds(20);
+
+    /// <summary>Bytes a second that are always reached where bytes move at all between two ranks that both attend to it.</summary>
+    private const double SlowestLink = 1e8;
+
     private readonly MpiRuntime runtime;
     private readonly IntPtr communicator;
     private readonly IntPtr* meetingRequests;
@@ -114,7 +126,7 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
         }
 
         (torch.ScalarType type, long[] shape, long bytes) = TensorHeader.Read(headerBuffer);
-        torch.Tensor result = torch.empty(shape, type);
+        torch.Tensor result = ReceiveMemory.Empty(shape, type, bytes);
         if (bytes is > 0 and <= InlineBytes)
         {
             Buffer.MemoryCopy(headerBuffer + TensorHeader.Size, HostRows.Address(result), bytes, bytes);
@@ -190,6 +202,12 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
 
     protected override bool TryNativeAllReduce(torch.Tensor flat, Reduction reduction)
     {
+        // The libraries' non-blocking reductions are slower than their blocking ones, and beyond this slower than ours.
+        if (BytesOf(flat) > MostNativeBytes)
+        {
+            return false;
+        }
+
         IntPtr? type = flat.dtype switch
         {
             torch.ScalarType.Float32 => runtime.Mpi.Float32,
@@ -203,18 +221,12 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
             return false;
         }
 
-        byte* address = HostRows.Address(flat);
-        long elementSize = flat.element_size();
-        long most = PieceBytes / elementSize;
-        for (long first = 0; first < flat.numel(); first += most)
-        {
-            RunCollective(
-                (Address: (IntPtr)(address + (first * elementSize)), Count: (int)Math.Min(most, flat.numel() - first), Type: native, Sum: reduction == Reduction.Sum, Communicator: communicator),
-                static (mpi, s, request) => mpi.Iallreduce(
-                    (void*)mpi.InPlace, (void*)s.Address, s.Count, s.Type, s.Sum ? mpi.Sum : mpi.Max, s.Communicator, (IntPtr*)request),
-                CallKind.AllReduce);
-        }
-
+        RunCollective(
+            (Address: (IntPtr)HostRows.Address(flat), Count: (int)flat.numel(), Type: native, Sum: reduction == Reduction.Sum, Communicator: communicator),
+            static (mpi, s, request) => mpi.Iallreduce(
+                (void*)mpi.InPlace, (void*)s.Address, s.Count, s.Type, s.Sum ? mpi.Sum : mpi.Max, s.Communicator, (IntPtr*)request),
+            CallKind.AllReduce,
+            BytesOf(flat));
         return true;
     }
 
@@ -225,7 +237,8 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
             RunCollective(
                 (Address: address + (nint)offset, Count: (int)Math.Min(PieceBytes, bytes - offset), Root: root, Communicator: communicator),
                 static (mpi, s, request) => mpi.Ibcast((void*)s.Address, s.Count, mpi.Byte, s.Root, s.Communicator, (IntPtr*)request),
-                CallKind.Broadcast);
+                CallKind.Broadcast,
+                bytes);
         }
     }
 
@@ -277,11 +290,11 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
         });
 
         // After a failure the requests are given up with the run, and so is the memory that MPI may still write to.
-        Await(requests, count, kind, -1);
+        Await(requests, count, kind, -1, Enumerable.Range(0, Size).Sum(other => outgoing(other).Bytes + incoming(other).Bytes));
         NativeMemory.Free(requests);
     }
 
-    private void RunCollective<TState>(TState state, Func<MpiLibrary, TState, IntPtr, int> start, CallKind kind)
+    private void RunCollective<TState>(TState state, Func<MpiLibrary, TState, IntPtr, int> start, CallKind kind, long bytes)
     {
         IntPtr* request = (IntPtr*)NativeMemory.AllocZeroed((nuint)sizeof(IntPtr));
         runtime.Call((State: state, Start: start, Request: (IntPtr)request, Kind: kind), static (mpi, s) =>
@@ -289,7 +302,7 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
             MpiRuntime.Check(mpi, s.Start(mpi, s.State, s.Request), s.Kind.ToString());
             return 0;
         });
-        Await(request, 1, kind, -2);
+        Await(request, 1, kind, -2, bytes);
         NativeMemory.Free(request);
     }
 
@@ -313,7 +326,7 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
         });
         try
         {
-            Await(requests, pieces, CallKind.Receive, source);
+            Await(requests, pieces, CallKind.Receive, source, bytes);
             NativeMemory.Free(requests);
         }
         catch (CommunicationException)
@@ -333,12 +346,14 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
     /// <param name="count">Their number.</param>
     /// <param name="kind">The call, for messages.</param>
     /// <param name="peer">The awaited rank of the group; -1 where request i is of rank i modulo the size, -2 where that is not known.</param>
-    private void Await(IntPtr* requests, int count, CallKind kind, int peer)
+    /// <param name="bytes">Bytes that are on their way, since all who are to send them are known to have come.</param>
+    private void Await(IntPtr* requests, int count, CallKind kind, int peer, long bytes = 0)
     {
+        TimeSpan eager = (World.HasOwnCore ? EagerTimeOfOwnCore : EagerTime) + TimeSpan.FromSeconds(bytes / SlowestLink);
         ulong* done = stackalloc ulong[(count / 64) + 1];
         new Span<ulong>(done, (count / 64) + 1).Clear();
         long start = Stopwatch.GetTimestamp();
-        TimeSpan nextLook = TimeSpan.FromMilliseconds(250);
+        TimeSpan nextLook = ProcessWorld.WaitNote;
         for (int polls = 0; ; polls++)
         {
             bool all = runtime.Call((Requests: (IntPtr)requests, Count: count, Done: (IntPtr)done), static (mpi, s) =>
@@ -376,22 +391,23 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
 
             if (waited > nextLook || waited > Timeout)
             {
-                nextLook = waited + TimeSpan.FromMilliseconds(250);
+                nextLook = waited + ProcessWorld.WaitNote;
                 LookAfter(Missing(done, count, peer), kind, waited);
             }
 
-            Pause(polls, waited);
+            Pause(polls, waited, eager);
         }
     }
 
-    // Most answers come within microseconds; a rank that waits longer leaves its core to those that compute.
-    private static void Pause(int polls, TimeSpan waited)
+    // Most answers come within microseconds; a rank that waits longer leaves its core to those that compute. While bytes are
+    // on their way it stays: MPI moves them on in its own calls only, piece by piece.
+    private static void Pause(int polls, TimeSpan waited, TimeSpan eager)
     {
         if (polls < 50)
         {
             Thread.SpinWait(10);
         }
-        else if (waited < TimeSpan.FromMilliseconds(1))
+        else if (waited < eager)
         {
             Thread.Yield();
         }

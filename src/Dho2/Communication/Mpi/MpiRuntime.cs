@@ -19,6 +19,15 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     private const int ControlTag = 7;
     private static readonly TimeSpan IdleTick = TimeSpan.FromMilliseconds(2);
 
+    /// <summary>How long the launcher may take to end all processes.</summary>
+    private static readonly TimeSpan AbortLimit = TimeSpan.FromSeconds(3);
+
+    /// <summary>Microseconds: a large message goes in pieces, each of which waits for a call.</summary>
+    private const uint SendingTick = 100;
+
+    /// <summary>How often in a row the service may find a rank within MPI before it waits for it to come out.</summary>
+    private const int MostMisses = 10;
+
     private readonly object gate = new();
     private readonly Thread service;
     private readonly BlockingCollection<Action> work = new();
@@ -187,6 +196,8 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     /// <summary>Ends all processes of the job, this one included, at once.</summary>
     public override void Abort(int status)
     {
+        // MPICH asks its launcher and waits for the answer, which does not come where the network to it is cut.
+        using var guard = new Watchdog(AbortLimit, () => Libc.ExitNow(status));
         Mpi.Abort(Mpi.World, status);
         Libc.ExitNow(status);
     }
@@ -264,18 +275,44 @@ internal sealed unsafe class MpiRuntime : HostRuntime
 
     private void Serve()
     {
+        bool isSending = false;
+        int misses = 0;
         while (!work.IsCompleted)
         {
-            if (work.TryTake(out Action? action, IdleTick))
+            if (work.TryTake(out Action? action, isSending ? TimeSpan.Zero : IdleTick))
             {
                 action();
             }
-
-            if (!ended && controlRequest != null)
+            else if (isSending)
             {
-                lock (gate)
+                Libc.SleepMicroseconds(SendingTick);
+            }
+
+            if (ended || controlRequest == null)
+            {
+                continue;
+            }
+
+            // A rank that is in a call moves its messages on itself, and to wait for it would make it call the kernel when it
+            // leaves: that is done now and then only.
+            bool isIn = misses < MostMisses && Monitor.TryEnter(gate);
+            if (!isIn && ++misses > MostMisses)
+            {
+                Monitor.Enter(gate);
+                isIn = true;
+            }
+
+            if (isIn)
+            {
+                misses = 0;
+                try
                 {
                     MoveOn();
+                    isSending = sends.Count > 0;
+                }
+                finally
+                {
+                    Monitor.Exit(gate);
                 }
             }
         }

@@ -1,4 +1,5 @@
 using System;
+using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
 using System.Runtime.InteropServices;
@@ -17,6 +18,9 @@ internal abstract unsafe class HostCommunicator : ICommunicator
 {
     private const int PacketHead = 32;
     private const int MaxNumbers = 60;
+
+    /// <summary>What a rank adds up at a time: what fits, once from every rank, into a core's own cache.</summary>
+    private const long SegmentBytes = 1 << 19;
 
     /// <summary>The most bytes of a rank's message at a meeting.</summary>
     protected const int PacketSize = PacketHead + (MaxNumbers * sizeof(double));
@@ -166,8 +170,15 @@ internal abstract unsafe class HostCommunicator : ICommunicator
         Collect(CallKind.ReduceScatter, tensor, 0, flat =>
         {
             long length = result.numel();
-            using torch.Tensor sum = SumOfSegments(flat, other => (other * length, length), Reduction.Sum, CallKind.ReduceScatter);
-            result.copy_(sum);
+            torch.Tensor sum = result.device_type == DeviceType.CPU ? result : torch.empty(length, result.dtype);
+
+            // The result may be this rank's share of its own tensor; then this does nothing.
+            sum.copy_(flat.narrow(0, Rank * length, length));
+            SumSegments(flat, sum, other => (other * length, length), Reduction.Sum, CallKind.ReduceScatter);
+            if (!ReferenceEquals(sum, result))
+            {
+                result.copy_(sum);
+            }
         }, copyBack: false);
         BytesSent += (Size - 1) * BytesOf(result);
     }
@@ -248,6 +259,7 @@ internal abstract unsafe class HostCommunicator : ICommunicator
         }
         else
         {
+            World.NoteWait(kind, missing, waited);
             return;
         }
 
@@ -278,7 +290,8 @@ internal abstract unsafe class HostCommunicator : ICommunicator
     /// <summary>Seconds as messages give them.</summary>
     protected static string Seconds(TimeSpan time) => time.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture);
 
-    private static string Names(int[] ranks) => string.Join(", ", ranks.Select(r => $"rank {r}"));
+    /// <summary>Ranks of the world as messages name them.</summary>
+    internal static string Names(IEnumerable<int> ranks) => string.Join(", ", ranks.Select(r => $"rank {r}"));
 
     private HostCommunicator Split(int color, int key, GroupFailure failure, TimeSpan timeout)
     {
@@ -365,35 +378,46 @@ internal abstract unsafe class HostCommunicator : ICommunicator
     }
 
     /// <summary>
-    /// Adds up in the order of ranks, as ranks in one process do: each rank its own segment, which it then hands to all.
+    /// Adds up in the order of ranks, as ranks in one process do: each rank its own segment, which it then hands to all. Long
+    /// tensors go in pieces, so that what comes is added and goes on while it is in the processor's cache.
     /// </summary>
     private void OrderedAllReduce(torch.Tensor flat, Reduction reduction)
     {
-        (long Start, long Length) Segment(int rank)
-        {
-            long start = flat.numel() * rank / Size;
-            return (start, (flat.numel() * (rank + 1) / Size) - start);
-        }
-
-        (long myStart, long myLength) = Segment(Rank);
-        using (torch.Tensor sum = SumOfSegments(flat, Segment, reduction, CallKind.AllReduce))
-        using (torch.Tensor mine = flat.narrow(0, myStart, myLength))
-        {
-            mine.copy_(sum);
-        }
-
-        byte* address = HostRows.Address(flat);
         long elementSize = flat.element_size();
-        Exchange(
-            CallKind.AllReduce,
-            _ => ((IntPtr)(address + (myStart * elementSize)), myLength * elementSize),
-            other => ((IntPtr)(address + (Segment(other).Start * elementSize)), Segment(other).Length * elementSize));
+        long most = Size * SegmentBytes / elementSize;
+        for (long first = 0; first < flat.numel(); first += most)
+        {
+            long count = Math.Min(most, flat.numel() - first);
+            using torch.Tensor piece = flat.narrow(0, first, count);
+            (long Start, long Length) Segment(int rank)
+            {
+                long start = count * rank / Size;
+                return (start, (count * (rank + 1) / Size) - start);
+            }
+
+            (long myStart, long myLength) = Segment(Rank);
+            using (torch.Tensor mine = piece.narrow(0, myStart, myLength))
+            {
+                SumSegments(piece, mine, Segment, reduction, CallKind.AllReduce);
+            }
+
+            byte* address = HostRows.Address(piece);
+            Exchange(
+                CallKind.AllReduce,
+                _ => ((IntPtr)(address + (myStart * elementSize)), myLength * elementSize),
+                other => ((IntPtr)(address + (Segment(other).Start * elementSize)), Segment(other).Length * elementSize));
+        }
     }
 
-    /// <summary>This rank's segment, reduced over all ranks in their order; a tensor of the caller's.</summary>
-    private torch.Tensor SumOfSegments(torch.Tensor flat, Func<int, (long Start, long Length)> segment, Reduction reduction, CallKind kind)
+    /// <summary>Reduces this rank's segment over all ranks, in their order.</summary>
+    /// <param name="flat">This rank's tensor, of which each rank gets its segment.</param>
+    /// <param name="mine">Where this rank's own segment goes; before, its own part of it.</param>
+    /// <param name="segment">The segments.</param>
+    /// <param name="reduction">How elements become one.</param>
+    /// <param name="kind">The call, for messages.</param>
+    private void SumSegments(torch.Tensor flat, torch.Tensor mine, Func<int, (long Start, long Length)> segment, Reduction reduction, CallKind kind)
     {
-        (long start, long length) = segment(Rank);
+        long length = mine.numel();
         long elementSize = flat.element_size();
         torch.Tensor brought = Scratch(Math.Max(1, length * Size), flat.dtype);
         byte* address = HostRows.Address(flat);
@@ -404,22 +428,47 @@ internal abstract unsafe class HostCommunicator : ICommunicator
             other => ((IntPtr)(others + (other * length * elementSize)), length * elementSize));
         using DisposeScope scope = torch.NewDisposeScope();
         torch.Tensor rows = brought.narrow(0, 0, length * Size).view(Size, length);
-        torch.Tensor mine = flat.narrow(0, start, length);
-        torch.Tensor Share(int rank) => rank == Rank ? mine : rows.select(0, rank);
-        torch.Tensor sum = Rank == 0 ? rows.select(0, 0).copy_(mine) : rows.select(0, 0);
-        for (int other = 1; other < Size; other++)
+
+        // A sum of two does not depend on which comes first: what comes before this rank's own part is added up apart, and then
+        // to it; what comes after, to it at once.
+        torch.Tensor? before = null;
+        for (int other = 0; other < Size; other++)
         {
-            if (reduction == Reduction.Sum)
+            if (other == Rank)
             {
-                sum.add_(Share(other));
+                Combine(mine, before, reduction);
+                before = null;
+            }
+            else if (other > Rank)
+            {
+                Combine(mine, rows.select(0, other), reduction);
+            }
+            else if (before is null)
+            {
+                before = rows.select(0, other);
             }
             else
             {
-                sum.copy_(torch.maximum(sum, Share(other)));
+                Combine(before, rows.select(0, other), reduction);
             }
         }
+    }
 
-        return sum.MoveToOuterDisposeScope();
+    private static void Combine(torch.Tensor sum, torch.Tensor? part, Reduction reduction)
+    {
+        if (part is null)
+        {
+            return;
+        }
+
+        if (reduction == Reduction.Sum)
+        {
+            sum.add_(part);
+        }
+        else
+        {
+            sum.copy_(torch.maximum(sum, part));
+        }
     }
 
     private torch.Tensor Scratch(long elements, torch.ScalarType type)

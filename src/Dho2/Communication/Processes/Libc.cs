@@ -8,6 +8,7 @@ internal static unsafe partial class Libc
 {
     private const int LoadNow = 2;
     private const int LoadGlobal = 0x100;
+    private const int ProcessorsOnline = 84;
 
     /// <summary>Sets a variable in the environment that C code sees, unless it is set.</summary>
     public static void SetEnvironment(string name, string value) => SetEnv(name, value, 0);
@@ -20,6 +21,9 @@ internal static unsafe partial class Libc
 
     /// <summary>Ends the process at once: nothing that waits for other ranks is run.</summary>
     public static void ExitNow(int status) => Exit(status);
+
+    /// <summary>The processors of the machine, whichever this process may use.</summary>
+    public static long Processors() => SysConf(ProcessorsOnline);
 
     /// <summary>Sleeps for less than a tick of the scheduler's clock.</summary>
     public static void SleepMicroseconds(uint microseconds) => _ = USleep(microseconds);
@@ -35,6 +39,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "_exit")]
     private static partial void Exit(int status);
+
+    [LibraryImport("libc", EntryPoint = "sysconf")]
+    private static partial long SysConf(int name);
 
     [LibraryImport("libc", EntryPoint = "usleep")]
     private static partial int USleep(uint microseconds);

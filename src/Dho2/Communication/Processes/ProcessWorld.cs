@@ -20,6 +20,9 @@ internal sealed class ProcessWorld : World
     /// <summary>How long ranks that end after a failure wait for one another, so that the one message gets out.</summary>
     private static readonly TimeSpan Grace = TimeSpan.FromSeconds(2);
 
+    /// <summary>How often a wait that lasts is noted, for the message of a rank that is ended from outside.</summary>
+    internal static readonly TimeSpan WaitNote = TimeSpan.FromMilliseconds(250);
+
     private static ProcessWorld? joined;
 
     private readonly Launcher launcher;
@@ -33,6 +36,7 @@ internal sealed class ProcessWorld : World
     private readonly TimeSpan joinTimeout;
     private readonly torch.Device device;
     private NcclLibrary? nccl;
+    private Wait? lastWait;
     private int opened;
     private bool reported;
 
@@ -82,6 +86,9 @@ internal sealed class ProcessWorld : World
 
         peers = [.. Enumerable.Repeat(new LocalProcess(0, 0, string.Empty), runtime.Size)];
         ExchangeProcesses();
+
+        // Not the processors that this process may use: a launcher that binds ranks leaves it one, its own.
+        HasOwnCore = RanksOnThisMachine(runtime.Size) <= Libc.Processors();
         Activity.Enter("start");
         AppDomain.CurrentDomain.UnhandledException += EndUnhandled;
         AppDomain.CurrentDomain.ProcessExit += EndProcess;
@@ -101,6 +108,9 @@ internal sealed class ProcessWorld : World
 
     /// <summary>Whether tensors are added up in the order of ranks.</summary>
     public bool DeterministicReductions { get; }
+
+    /// <summary>Whether the machine has a processor for each of its ranks, so that one that waits takes nothing from another.</summary>
+    public bool HasOwnCore { get; private set; }
 
     /// <summary>Whether the connections were ended.</summary>
     public bool HasEnded { get; private set; }
@@ -153,6 +163,10 @@ internal sealed class ProcessWorld : World
 
     /// <summary>Whether the process of a rank has died; of ranks on this machine only.</summary>
     public bool HasDied(int rank) => peers is not null && peers[rank].Started > 0 && !peers[rank].IsAlive && !runtime.HasGone(rank);
+
+    /// <summary>Notes that this rank waits for others, and has done so for a while.</summary>
+    public void NoteWait(CallKind kind, int[] missing, TimeSpan waited) =>
+        Volatile.Write(ref lastWait, new Wait(kind, missing, waited, Stopwatch.GetTimestamp()));
 
     /// <summary>Bounds a native call that cannot be bounded otherwise.</summary>
     public Watchdog Guard(TimeSpan limit, string call) => Guard(limit, call, () => string.Empty);
@@ -335,8 +349,11 @@ internal sealed class ProcessWorld : World
         }
         else
         {
-            const string Request = "The launcher has told this rank to end (SIGTERM).";
-            Tell(() => Prefix(Request) + Request + DescribePeers([]), mayBeSilent: true, null, null);
+            Wait? wait = Volatile.Read(ref lastWait);
+            bool waits = wait is not null && Stopwatch.GetElapsedTime(wait.NotedAt) < 2 * WaitNote;
+            string request = "The launcher has told this rank to end (SIGTERM)"
+                + (waits ? $", which waited {wait!.Waited.TotalSeconds.ToString("F1", CultureInfo.InvariantCulture)} s in {wait.Kind} for {HostCommunicator.Names(wait.Missing)}." : ".");
+            Tell(() => Prefix(request) + request + DescribePeers(waits ? wait!.Missing : []), mayBeSilent: true, null, null);
         }
 
         Close(well: false);
@@ -402,4 +419,6 @@ internal sealed class ProcessWorld : World
     }
 
     private static bool WasEndedByAnother(Exception failure) => Chain(failure).OfType<RemoteRankException>().Any();
+
+    private sealed record Wait(CallKind Kind, int[] Missing, TimeSpan Waited, long NotedAt);
 }

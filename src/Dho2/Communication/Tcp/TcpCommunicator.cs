@@ -2,7 +2,6 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Linq;
-using System.Runtime.InteropServices;
 using System.Threading;
 using TorchSharp;
 
@@ -83,8 +82,9 @@ internal sealed unsafe class TcpCommunicator(
             (IntPtr address, long bytes) = outgoing(to);
             for (long offset = 0; offset < bytes; offset += PieceBytes)
             {
-                byte[] piece = new byte[Math.Min(PieceBytes, bytes - offset)];
-                Marshal.Copy(address + (nint)offset, piece, 0, piece.Length);
+                // A copy: what was handed over may wait for the network when the caller goes on to change it.
+                var piece = new DataBlock((int)Math.Min(PieceBytes, bytes - offset));
+                Buffer.MemoryCopy((byte*)address + offset, (void*)piece.Address, piece.Length, piece.Length);
                 runtime.Post(WorldRanks[to], FrameKind.Data, group, piece);
             }
         }
@@ -95,8 +95,8 @@ internal sealed unsafe class TcpCommunicator(
             (IntPtr address, long bytes) = incoming(from);
             for (long offset = 0; offset < bytes;)
             {
-                byte[] piece = (byte[])Take(from, FrameKind.Data, kind, [from]);
-                Marshal.Copy(piece, 0, address + (nint)offset, piece.Length);
+                using var piece = (DataBlock)Take(from, FrameKind.Data, kind, [from]);
+                Buffer.MemoryCopy((void*)piece.Address, (byte*)address + offset, bytes - offset, piece.Length);
                 offset += piece.Length;
             }
         }
@@ -108,6 +108,7 @@ internal sealed unsafe class TcpCommunicator(
     private (int Source, object Content) TakeAny(HashSet<int> sources, FrameKind frame, CallKind kind)
     {
         long start = Stopwatch.GetTimestamp();
+        TimeSpan nextLook = ProcessWorld.WaitNote;
         while (true)
         {
             lock (runtime.Gate)
@@ -133,8 +134,9 @@ internal sealed unsafe class TcpCommunicator(
             }
 
             int[] missing = [.. sources.Order().Select(r => WorldRanks[r])];
-            if (waited > Timeout || missing.Any(runtime.HasBroken) || missing.Any(runtime.HasLeft))
+            if (waited > nextLook || waited > Timeout || missing.Any(runtime.HasBroken) || missing.Any(runtime.HasLeft))
             {
+                nextLook = waited + ProcessWorld.WaitNote;
                 lock (runtime.Gate)
                 {
                     // What was sent before the connection broke has been read before that was noticed.

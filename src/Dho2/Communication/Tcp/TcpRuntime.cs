@@ -83,8 +83,16 @@ internal sealed class TcpRuntime : HostRuntime
             return;
         }
 
+        Post(destination, new Frame(kind, group, bytes, tensor, null));
+    }
+
+    /// <summary>Hands a block to another rank's writer; it is the writer's from now on.</summary>
+    public void Post(int destination, FrameKind kind, long group, DataBlock block) => Post(destination, new Frame(kind, group, [], null, block));
+
+    private void Post(int destination, Frame frame)
+    {
         Interlocked.Increment(ref unwritten);
-        outgoing[destination].Add(new Frame(kind, group, bytes, tensor));
+        outgoing[destination].Add(frame);
     }
 
     /// <summary>What has come from a rank and was not yet taken, in its order; call it under <see cref="Gate"/>.</summary>
@@ -106,9 +114,9 @@ internal sealed class TcpRuntime : HostRuntime
             forgotten.Add(group);
             foreach ((long Group, int Source, FrameKind Kind) key in arrived.Keys.Where(key => key.Group == group).ToArray())
             {
-                foreach (IDisposable tensor in arrived[key].OfType<IDisposable>())
+                foreach (IDisposable content in arrived[key].OfType<IDisposable>())
                 {
-                    tensor.Dispose();
+                    content.Dispose();
                 }
 
                 arrived.Remove(key);
@@ -179,7 +187,7 @@ internal sealed class TcpRuntime : HostRuntime
     private void WriteTo(int rank)
     {
         Socket socket = sockets[rank]!;
-        byte[] head = new byte[FrameHead];
+        byte[] head = new byte[FrameHead + ControlMessage.Size];
         foreach (Frame frame in outgoing[rank].GetConsumingEnumerable())
         {
             try
@@ -187,10 +195,16 @@ internal sealed class TcpRuntime : HostRuntime
                 long tensorBytes = frame.Tensor is { } t ? t.numel() * t.element_size() : 0;
                 BinaryPrimitives.WriteInt64LittleEndian(head, (long)frame.Kind);
                 BinaryPrimitives.WriteInt64LittleEndian(head.AsSpan(8), frame.Group);
-                BinaryPrimitives.WriteInt64LittleEndian(head.AsSpan(16), frame.Bytes.Length + tensorBytes);
-                SendAll(socket, head);
-                SendAll(socket, frame.Bytes);
-                if (tensorBytes > 0)
+                BinaryPrimitives.WriteInt64LittleEndian(head.AsSpan(16), frame.Bytes.Length + tensorBytes + (frame.Block?.Length ?? 0));
+
+                // Small messages go at once with their head; the rest follows from where it lies.
+                frame.Bytes.CopyTo(head, FrameHead);
+                SendAll(socket, head.AsSpan(0, FrameHead + frame.Bytes.Length));
+                if (frame.Block is { } block)
+                {
+                    SendAll(socket, block.Span);
+                }
+                else if (tensorBytes > 0)
                 {
                     SendTensor(socket, frame.Tensor!, tensorBytes);
                 }
@@ -203,6 +217,7 @@ internal sealed class TcpRuntime : HostRuntime
             finally
             {
                 frame.Tensor?.Dispose();
+                frame.Block?.Dispose();
                 Interlocked.Decrement(ref unwritten);
             }
         }
@@ -240,6 +255,17 @@ internal sealed class TcpRuntime : HostRuntime
                 if (kind == FrameKind.Tensor)
                 {
                     content = ReceiveTensor(socket);
+                }
+                else if (kind == FrameKind.Data)
+                {
+                    var block = new DataBlock((int)length);
+                    if (!TryReceiveAll(socket, block.Span))
+                    {
+                        block.Dispose();
+                        break;
+                    }
+
+                    content = block;
                 }
                 else
                 {
@@ -315,7 +341,7 @@ internal sealed class TcpRuntime : HostRuntime
         fixed (byte* first = header)
         {
             (torch.ScalarType type, long[] shape, long bytes) = TensorHeader.Read(first);
-            torch.Tensor tensor = torch.empty(shape, type).DetachFromDisposeScope();
+            torch.Tensor tensor = ReceiveMemory.Empty(shape, type, bytes).DetachFromDisposeScope();
             byte* address = bytes > 0 ? HostRows.Address(tensor) : null;
             for (long offset = 0; offset < bytes; offset += MostAtOnce)
             {
@@ -339,5 +365,29 @@ internal sealed class TcpRuntime : HostRuntime
         }
     }
 
-    private sealed record Frame(FrameKind Kind, long Group, byte[] Bytes, torch.Tensor? Tensor);
+    private sealed record Frame(FrameKind Kind, long Group, byte[] Bytes, torch.Tensor? Tensor, DataBlock? Block);
+}
+
+/// <summary>Bytes on their way, in memory that is used again.</summary>
+internal sealed unsafe class DataBlock(int length) : IDisposable
+{
+    private bool returned;
+
+    /// <summary>Where they are.</summary>
+    public IntPtr Address { get; } = ReceiveMemory.Rent(length);
+
+    /// <summary>Their number.</summary>
+    public int Length => length;
+
+    /// <summary>The bytes.</summary>
+    public Span<byte> Span => new((void*)Address, length);
+
+    public void Dispose()
+    {
+        if (!returned)
+        {
+            returned = true;
+            ReceiveMemory.GiveBack(Address);
+        }
+    }
 }
