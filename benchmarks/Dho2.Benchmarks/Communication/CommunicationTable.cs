@@ -11,7 +11,8 @@ namespace Dho2.Benchmarks.Communication;
 
 /// <summary>
 /// Latency and bandwidth between two ranks of the world that this was started in: threads without a launcher, processes
-/// with <c>mpirun -n 2</c>. Over MPI, calls of ours and raw calls of the library on the same buffers take turns.
+/// with <c>mpirun -n 2</c> or torchrun's variables. Between processes, calls of ours and raw calls of what lies under them, on
+/// the same buffers, take turns. Then what a training step spends on it; with four ranks that alone.
 /// </summary>
 internal static class CommunicationTable
 {
@@ -21,19 +22,38 @@ internal static class CommunicationTable
     {
         torch.set_num_threads(1);
         using World world = World.Join();
-        if (world.Size is not (null or 2))
+        if (world.Size is not (null or 2 or 4))
         {
-            throw new ArgumentException($"The table is about two ranks; the launcher has started {world.Size}.");
+            throw new ArgumentException($"The table is about two ranks, a step's also about four; the launcher has started {world.Size}.");
         }
 
+        try
+        {
+            if (world.Size != 4)
+            {
+                RunPair(world, quick);
+            }
+
+            StepTable.Run(world, quick);
+            return 0;
+        }
+        catch (Exception failure) when (world.Size is not null)
+        {
+            return world.Report(failure);
+        }
+    }
+
+    private static void RunPair(World world, bool quick)
+    {
         IReadOnlyList<ICommunicator> ranks = world.Open(2);
-        long[] sizes = quick ? [8, 1 << 16, 1 << 20, 1 << 24] : [8, 1 << 10, 1 << 16, 1 << 20, 1 << 22, 1 << 24, 1 << 26];
+        long[] sizes = quick ? [8, 1 << 16, 1 << 20, 1 << 22, 1 << 24] : [8, 1 << 10, 1 << 16, 1 << 20, 1 << 22, 1 << 24, 1 << 26];
         var lines = new List<string>();
         Exception? failure = null;
         Thread[] threads = [.. ranks.Select(rank => new Thread(() =>
         {
             try
             {
+                torch.set_num_threads(1);
                 Measure(rank, sizes, quick, lines);
             }
             catch (Exception e)
@@ -46,7 +66,7 @@ internal static class CommunicationTable
         Array.ForEach(threads, thread => thread.Join());
         if (failure is not null)
         {
-            return world.Report(failure);
+            throw new CommunicationException($"The table was not completed: {failure.Message}", failure);
         }
 
         if (world.IsLeader)
@@ -58,22 +78,23 @@ internal static class CommunicationTable
             lines.ForEach(Console.WriteLine);
             Console.WriteLine();
             Console.WriteLine("Target: at least 0.95 of raw MPI's bandwidth above 1 MB; in one process a hand-over without a copy, whatever the size.");
+            Console.WriteLine();
         }
 
         foreach (ICommunicator rank in ranks)
         {
             rank.Dispose();
         }
-
-        return 0;
     }
 
     private static void Measure(ICommunicator rank, long[] sizes, bool quick, List<string> lines)
     {
         int other = 1 - rank.Rank;
+        using RawTransport? library = RawTransport.Open(rank);
         foreach (long bytes in sizes)
         {
             using torch.Tensor tensor = torch.zeros(Math.Max(1, bytes / sizeof(float)), torch.float32);
+            using torch.Tensor received = torch.zeros_like(tensor);
             int turns = (int)Math.Clamp((quick ? 1L << 25 : 1L << 27) / (bytes + 4096), 4, 2000);
             var sent = new List<double>();
             var raw = new List<double>();
@@ -83,9 +104,13 @@ internal static class CommunicationTable
             {
                 sent.Add(Time(rank, turns, () => PingPong(rank, tensor, other)) / 2);
                 reduced.Add(Time(rank, turns, () => rank.AllReduce(tensor)));
-                if (RawTransport.Of(rank) is { } library)
+                if (library is not null)
                 {
-                    raw.Add(Time(rank, turns, () => library.PingPong(tensor, other)) / 2);
+                    raw.Add(Time(rank, turns, () => library.PingPong(tensor, received, other)) / 2);
+                }
+
+                if (library is { CanReduce: true })
+                {
                     rawReduced.Add(Time(rank, turns, () => library.AllReduce(tensor)));
                 }
             }

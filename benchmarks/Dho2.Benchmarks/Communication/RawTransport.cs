@@ -1,78 +1,26 @@
 using System;
-using System.Runtime.InteropServices;
+using Dho2.Communication;
 using TorchSharp;
 
 namespace Dho2.Benchmarks.Communication;
 
-/// <summary>The MPI library itself, called as a C program would: blocking calls on the tensor's memory.</summary>
-internal sealed unsafe class RawTransport
+/// <summary>What lies under the ranks' communicators, called as a C program would: blocking calls on the tensor's memory.</summary>
+internal abstract class RawTransport : IDisposable
 {
-    private static readonly Lazy<RawTransport?> Loaded = new(Load);
+    /// <summary>What lies under two ranks; null where that is this process's own memory.</summary>
+    /// <param name="rank">One of the two, which both call this in step.</param>
+    public static RawTransport? Open(ICommunicator rank) => (RawTransport?)RawMpi.TryLoad() ?? RawTcp.TryConnect(rank);
 
-    private readonly delegate* unmanaged<void*, int, IntPtr, int, int, IntPtr, int> send;
-    private readonly delegate* unmanaged<void*, int, IntPtr, int, int, IntPtr, void*, int> receive;
-    private readonly delegate* unmanaged<void*, void*, int, IntPtr, IntPtr, IntPtr, int> allReduce;
-    private readonly IntPtr world;
-    private readonly IntPtr type;
-    private readonly IntPtr sum;
-    private readonly IntPtr inPlace;
-    private readonly IntPtr statusIgnore;
+    /// <summary>Whether the transport adds up by itself.</summary>
+    public abstract bool CanReduce { get; }
 
-    private RawTransport(IntPtr library)
+    /// <summary>Sends a tensor's elements there, and receives as many into another's.</summary>
+    public abstract void PingPong(torch.Tensor tensor, torch.Tensor received, int other);
+
+    /// <summary>Adds up the tensors of both ranks in place.</summary>
+    public abstract void AllReduce(torch.Tensor tensor);
+
+    public virtual void Dispose()
     {
-        send = (delegate* unmanaged<void*, int, IntPtr, int, int, IntPtr, int>)NativeLibrary.GetExport(library, "MPI_Send");
-        receive = (delegate* unmanaged<void*, int, IntPtr, int, int, IntPtr, void*, int>)NativeLibrary.GetExport(library, "MPI_Recv");
-        allReduce = (delegate* unmanaged<void*, void*, int, IntPtr, IntPtr, IntPtr, int>)NativeLibrary.GetExport(library, "MPI_Allreduce");
-        bool open = NativeLibrary.TryGetExport(library, "ompi_mpi_comm_world", out world);
-        world = open ? world : 0x44000000;
-        type = open ? NativeLibrary.GetExport(library, "ompi_mpi_float") : 0x4c00040a;
-        sum = open ? NativeLibrary.GetExport(library, "ompi_mpi_op_sum") : 0x58000003;
-        inPlace = open ? 1 : -1;
-        statusIgnore = open ? 0 : 1;
-    }
-
-    /// <summary>The library under the ranks; null where they are not connected by MPI.</summary>
-    public static RawTransport? Of(Dho2.Communication.ICommunicator rank) => rank.Size > 1 ? Loaded.Value : null;
-
-    public void PingPong(torch.Tensor tensor, int other)
-    {
-        fixed (byte* address = tensor.bytes)
-        {
-            int count = (int)tensor.numel();
-            if (other == 1)
-            {
-                send(address, count, type, other, 0, world);
-                receive(address, count, type, other, 0, world, (void*)statusIgnore);
-            }
-            else
-            {
-                receive(address, count, type, other, 0, world, (void*)statusIgnore);
-                send(address, count, type, other, 0, world);
-            }
-        }
-    }
-
-    public void AllReduce(torch.Tensor tensor)
-    {
-        fixed (byte* address = tensor.bytes)
-        {
-            allReduce((void*)inPlace, address, (int)tensor.numel(), type, sum, world);
-        }
-    }
-
-    private static RawTransport? Load()
-    {
-        bool open = !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("OMPI_COMM_WORLD_SIZE"));
-        bool mpich = !open && !string.IsNullOrEmpty(Environment.GetEnvironmentVariable("PMI_SIZE"));
-        string[] files = open ? ["libmpi.so.40"] : mpich ? ["libmpi.so.12", "libmpich.so.12"] : [];
-        foreach (string file in files)
-        {
-            if (NativeLibrary.TryLoad(file, out IntPtr library))
-            {
-                return new RawTransport(library);
-            }
-        }
-
-        return null;
     }
 }
