@@ -31,7 +31,7 @@ internal static class TrainingRun
         int Number(string name, int otherwise) => int.Parse(Text(name, otherwise.ToString(CultureInfo.InvariantCulture)), CultureInfo.InvariantCulture);
 
         torch.set_num_threads(1);
-        var fault = new Fault(Text("fault", "none"), Number("fault-rank", 0), Text("fault-at", "Forward"), Number("fault-step", 2), Number("fault-delay", 0));
+        var fault = new Fault(Text("fault", "none"), Number("fault-rank", 0), Text("fault-at", "Forward"), Number("fault-step", 2), Number("fault-delay", 0), Text("fault-mark", ""));
         if (fault.IsOnRankOfTheEnvironment && fault.Kind == "absent")
         {
             Thread.Sleep(Timeout.Infinite);
@@ -82,7 +82,7 @@ internal static class TrainingRun
         };
         using var trainer = new Trainer(
             ChainModel.Define(stages, dropout: 0.1, beforeForward: (_, _) => fault.Here()), world, new TrainingOptions { LearningRate = 0.05, Epochs = epochs, Overrides = overrides });
-        using StreamWriter? file = losses.Length > 0 && world.IsLeader ? new StreamWriter(losses) : null;
+        using StreamWriter? file = losses.Length > 0 && world.IsLeader ? new StreamWriter(losses) { AutoFlush = true } : null;
         trainer.StepCompleted += step => file?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{step.Result.Loss:R} {step.Result.GradientNorm:R}"));
         trainer.Fit(data);
         Evaluation evaluation = trainer.Evaluate(data);
@@ -94,7 +94,7 @@ internal static class TrainingRun
     }
 
     /// <summary>What goes wrong.</summary>
-    private sealed class Fault(string kind, int rank, string at, int step, int delay)
+    private sealed class Fault(string kind, int rank, string at, int step, int delay, string mark)
     {
         private RankActivity? activity;
 
@@ -130,6 +130,7 @@ internal static class TrainingRun
                         Thread.SpinWait(20);
                     }
 
+                    Mark();
                     Process.GetCurrentProcess().Kill();
                 })
                 { IsBackground = true }.Start();
@@ -139,11 +140,12 @@ internal static class TrainingRun
         /// <summary>Called in every forward of this process's stage.</summary>
         public void Here()
         {
-            if (activity is null || !IsNow())
+            if (activity is null || kind is not ("hang" or "throw" or "exit") || !IsNow())
             {
                 return;
             }
 
+            Mark();
             if (kind == "hang")
             {
                 Thread.Sleep(Timeout.Infinite);
@@ -155,6 +157,15 @@ internal static class TrainingRun
             else if (kind == "exit")
             {
                 Environment.Exit(5);
+            }
+        }
+
+        /// <summary>Notes when it went wrong: how long the others take is counted from there.</summary>
+        private void Mark()
+        {
+            if (mark.Length > 0)
+            {
+                File.WriteAllText(mark, DateTime.UtcNow.ToString("O", CultureInfo.InvariantCulture));
             }
         }
 

@@ -24,15 +24,16 @@ internal sealed record JobResult(int ExitCode, string Output, string Errors, Tim
 /// <summary>Starts programs of this repository, alone or on several ranks, in a folder for temporary files of their own.</summary>
 internal sealed class Job : IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(120);
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(300);
     private readonly string mark = $"dho2-job-{Guid.NewGuid():N}";
 
-    public Job()
+    /// <param name="temporary">A folder for temporary files that several jobs share; null for one of its own.</param>
+    public Job(string? temporary = null)
     {
         // Short, because OpenMPI makes sockets below it, whose paths are limited.
         Folder = Path.Combine(Path.GetTempPath(), mark[..17]);
         Directory.CreateDirectory(Folder);
-        Temporary = Path.Combine(Folder, "tmp");
+        Temporary = temporary ?? Path.Combine(Folder, "tmp");
         Directory.CreateDirectory(Temporary);
     }
 
@@ -63,9 +64,47 @@ internal sealed class Job : IDisposable
     public JobResult Run(Mpi mpi, int ranks, string program, params string[] arguments) =>
         Start(mpi.Launcher, [.. mpi.Options, .. LauncherOptions, "-n", $"{ranks}", Dotnet, program, .. arguments]);
 
+    /// <summary>Starts a program on some ranks, each within a script that ends with <c>exec "$@"</c>.</summary>
+    public JobResult RunWrapped(Mpi mpi, int ranks, string script, string program, params string[] arguments) =>
+        Start(mpi.Launcher, [.. mpi.Options, "-n", $"{ranks}", "bash", "-c", script, "rank", Dotnet, program, .. arguments]);
+
     /// <summary>Starts a program on some ranks, by an MPI of the machine or with torchrun's variables.</summary>
     public JobResult Run(string launcher, int ranks, string program, params string[] arguments) =>
         launcher == Tcp ? RunLikeTorchrun(ranks, program, arguments) : Run(Mpi.Named(launcher), ranks, program, arguments);
+
+    /// <summary>Starts a program on two ranks of each of two hosts, by an MPI of the machine or with torchrun's variables.</summary>
+    /// <param name="meanwhile">What happens while it runs.</param>
+    public JobResult Run(string launcher, Hosts hosts, Action? meanwhile, string program, params string[] arguments)
+    {
+        string agent = hosts.WriteAgent(Path.Combine(Folder, "agent.sh"));
+        string addresses = string.Join(',', hosts.Addresses);
+        string perHost = string.Join(',', hosts.Addresses.Select(address => $"{address}:2"));
+        string[] ranks = ["-n", "4", Dotnet, program, .. arguments];
+        if (launcher == Tcp)
+        {
+            Environment["MASTER_ADDR"] = hosts.Addresses[0];
+            Environment["MASTER_PORT"] = "29500";
+            Environment["TORCHELASTIC_RUN_ID"] = mark;
+            const string Script = """
+                agent=$1 first=$2 second=$3; shift 3; pids=""; status=0
+                for r in 0 1 2 3; do
+                  [ $r -lt 2 ] && host=$first || host=$second
+                  RANK=$r LOCAL_RANK=$((r % 2)) WORLD_SIZE=4 LOCAL_WORLD_SIZE=2 "$agent" $host "$*" & pids="$pids $!"
+                done
+                for p in $pids; do wait $p || status=$?; done
+                exit $status
+                """;
+            return Start("bash", ["-c", Script, "launcher", agent, .. hosts.Addresses, .. ranks[2..]], meanwhile);
+        }
+
+        // Both are told to keep to the network: they would find out that the two hosts share their memory.
+        Environment["UCX_TLS"] = "tcp,self";
+        string[] options = launcher == "MPICH"
+            ? ["-launcher", "ssh", "-launcher-exec", agent, "-localhost", hosts.Addresses[0], "-hosts", addresses, "-ppn", "2"]
+            : ["--mca", "plm_rsh_agent", agent, "--mca", "btl", "tcp,self", "--host", perHost, .. Hosts.KeepAlive];
+        Mpi mpi = Mpi.Named(launcher);
+        return Start(agent, [hosts.Addresses[0], string.Join(' ', [mpi.Launcher, .. mpi.Options, .. options, .. ranks])], meanwhile);
+    }
 
     /// <summary>Starts a program alone.</summary>
     public JobResult Run(string program, params string[] arguments) => Start(Dotnet, [program, .. arguments]);
@@ -114,9 +153,11 @@ internal sealed class Job : IDisposable
         const string Script = """
             n=$1; shift; status=0; pids=""
             for r in $(seq 0 $((n-1))); do RANK=$r LOCAL_RANK=$r WORLD_SIZE=$n LOCAL_WORLD_SIZE=$n "$@" & pids="$pids $!"; done
-            for i in $(seq $n); do wait -n || { status=$?; break; }; done
-            # Two that end at once can be one event to wait -n, which then finds nobody left to wait for.
-            if [ $status -eq 127 ]; then status=0; for p in $pids; do wait $p || status=$?; done; fi
+            while [ -n "$pids" ] && [ $status -eq 0 ]; do
+              sleep 0.05; left=""
+              for p in $pids; do if kill -0 $p 2> /dev/null; then left="$left $p"; else wait $p || status=$?; fi; done
+              pids=$left
+            done
             if [ $status -ne 0 ]; then sleep 2; kill $pids 2> /dev/null; fi
             wait
             exit $status
@@ -127,7 +168,7 @@ internal sealed class Job : IDisposable
         return Start("bash", ["-c", Script, "launcher", $"{ranks}", Dotnet, program, .. arguments]);
     }
 
-    private JobResult Start(string command, IEnumerable<string> arguments)
+    private JobResult Start(string command, IEnumerable<string> arguments, Action? meanwhile = null)
     {
         var start = new ProcessStartInfo(command, arguments)
         {
@@ -152,6 +193,7 @@ internal sealed class Job : IDisposable
         using Process process = Process.Start(start)!;
         process.StandardInput.Close();
         Task<string> output = process.StandardOutput.ReadToEndAsync(), errors = process.StandardError.ReadToEndAsync();
+        meanwhile?.Invoke();
         if (!process.WaitForExit(Limit))
         {
             process.Kill(entireProcessTree: true);

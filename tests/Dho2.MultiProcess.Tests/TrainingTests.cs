@@ -2,6 +2,7 @@ using System;
 using System.Globalization;
 using System.IO;
 using System.Linq;
+using Dho2.EndToEnd.Tests.Samples;
 
 namespace Dho2.MultiProcess.Tests;
 
@@ -54,6 +55,33 @@ public class TrainingTests
         Assert.Empty(job.Left());
         Assert.DoesNotContain(Directory.EnumerateFileSystemEntries(job.Temporary), path => Path.GetFileName(path).StartsWith("dho2", StringComparison.Ordinal));
     }
+
+    /// <summary>The sample itself, as its page says to start it, with a few images.</summary>
+    [Theory]
+    [MemberData(nameof(HostsTests.Launchers), MemberType = typeof(HostsTests))]
+    public void TheSampleGivesTheLossesOfOneProcess(string launcher)
+    {
+        using var data = new SmallMnist();
+        using var job = new Job();
+        string alone = Path.Combine(job.Folder, "alone"), together = Path.Combine(job.Folder, "together");
+        string[] arguments = ["--data", data.Folder, "--batch", "16", "--epochs", "2"];
+        job.Environment["DHO2_DETERMINISTIC"] = "1";
+        JobResult reference = job.Run(Job.Mnist, [.. arguments, "--replicas", "2", "--losses", alone]);
+        Assert.True(reference.ExitCode == 0, reference.ToString());
+        JobResult result = job.Run(launcher, 4, Job.Mnist, [.. arguments, "--losses", together]);
+        Assert.True(result.ExitCode == 0, result.ToString());
+        string[] expected = File.ReadAllLines(alone);
+
+        // 202 images in steps of 2 x 16.
+        Assert.Equal(2 * 7, expected.Length);
+        Assert.Equal(expected, File.ReadAllLines(together));
+        Assert.Equal(Result(reference), Result(result));
+        Assert.Empty(job.Left());
+    }
+
+    // The line without its time.
+    private static string Result(JobResult run) => System.Text.RegularExpressions.Regex.Replace(
+        Assert.Single(run.Output.Split('\n'), line => line.StartsWith("result: ", StringComparison.Ordinal)), "seconds=[0-9.]+", string.Empty).Trim();
 
     private static double[] Numbers(string[] lines) =>
         [.. lines.SelectMany(line => line.Split(' ')).Select(number => double.Parse(number, CultureInfo.InvariantCulture))];
