@@ -51,6 +51,10 @@ public sealed class LauncherTests
         const string Step = "SLURM_STEP_NUM_TASKS=8 SLURM_JOB_ID=77 SLURM_STEP_ID=0";
         Assert.Equal(Detect($"SLURM_PROCID=1 {Step}").Job, Detect($"SLURM_PROCID=2 {Step}").Job);
         Assert.NotEqual(Detect($"SLURM_PROCID=1 {Step}").Job, Detect($"SLURM_PROCID=1 {Step} SLURM_RESTART_COUNT=1").Job);
+
+        const string Torchrun = "WORLD_SIZE=4 MASTER_ADDR=node1 MASTER_PORT=29500 TORCHELASTIC_RUN_ID=none";
+        Assert.Equal(Detect($"RANK=1 {Torchrun} TORCHELASTIC_RESTART_COUNT=0").Job, Detect($"RANK=2 {Torchrun} TORCHELASTIC_RESTART_COUNT=0").Job);
+        Assert.NotEqual(Detect($"RANK=1 {Torchrun} TORCHELASTIC_RESTART_COUNT=0").Job, Detect($"RANK=1 {Torchrun} TORCHELASTIC_RESTART_COUNT=1").Job);
     }
 
     private static Launcher Detect(string variables)

@@ -78,7 +78,10 @@ internal sealed record Launcher(LauncherKind Kind, string Name, int Rank, int Si
         {
             found = new(
                 LauncherKind.Torchrun, "torchrun", Number("RANK"), Number("WORLD_SIZE"), Number("LOCAL_RANK"), Number("LOCAL_WORLD_SIZE"),
-                variable("TORCHELASTIC_RUN_ID") ?? string.Empty);
+
+                // The number of a run is often "none", and a run that is started again keeps its own: where its ranks meet tells
+                // one from another.
+                $"{variable("TORCHELASTIC_RUN_ID")}.{variable("TORCHELASTIC_RESTART_COUNT")}.{variable("MASTER_ADDR")}.{variable("MASTER_PORT")}");
         }
         else
         {
