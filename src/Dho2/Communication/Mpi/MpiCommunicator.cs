@@ -401,11 +401,12 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
 
     // Most answers come within microseconds; a rank that waits longer leaves its core to those that compute. While bytes are
     // on their way it stays: MPI moves them on in its own calls only, piece by piece.
-    private static void Pause(int polls, TimeSpan waited, TimeSpan eager)
+    private void Pause(int polls, TimeSpan waited, TimeSpan eager)
     {
-        if (polls < 50)
+        if (polls < 50 || (waited < eager && World.HasOwnCore && polls % 16 != 0))
         {
-            Thread.SpinWait(10);
+            // Not without a pause: two processors may be one core, whose other half copies what is awaited.
+            Thread.SpinWait(polls < 50 ? 10 : 30);
         }
         else if (waited < eager)
         {

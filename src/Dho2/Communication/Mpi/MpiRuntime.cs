@@ -23,7 +23,10 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     private static readonly TimeSpan AbortLimit = TimeSpan.FromSeconds(3);
 
     /// <summary>Microseconds: a large message goes in pieces, each of which waits for a call.</summary>
-    private const uint SendingTick = 100;
+    private const uint SendingTick = 200;
+
+    /// <summary>A rank that has called MPI so shortly ago moves its messages on itself.</summary>
+    private static readonly TimeSpan OwnTurn = TimeSpan.FromMilliseconds(1);
 
     /// <summary>How often in a row the service may find a rank within MPI before it waits for it to come out.</summary>
     private const int MostMisses = 10;
@@ -34,6 +37,7 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     private readonly List<PendingSend> sends = [];
     private bool serviceOnly = true;
     private volatile bool ended;
+    private long lastCall;
     private byte* controlBuffer;
     private IntPtr* controlRequest;
 
@@ -76,6 +80,7 @@ internal sealed unsafe class MpiRuntime : HostRuntime
 
         lock (gate)
         {
+            Volatile.Write(ref lastCall, Stopwatch.GetTimestamp());
             return call(Mpi, state);
         }
     }
@@ -288,7 +293,7 @@ internal sealed unsafe class MpiRuntime : HostRuntime
                 Libc.SleepMicroseconds(SendingTick);
             }
 
-            if (ended || controlRequest == null)
+            if (ended || controlRequest == null || (isSending && Stopwatch.GetElapsedTime(Volatile.Read(ref lastCall)) < OwnTurn && ++misses < MostMisses))
             {
                 continue;
             }
