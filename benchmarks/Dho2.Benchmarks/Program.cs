@@ -28,6 +28,8 @@ internal static class Program
         "            --folder FOLDER    where to write (default: the folder of temporary files)\n" +
         "            --drift PERIOD     long periods and many sigmas instead\n" +
         "            --most N           at most so many runs this time; what is stored is not run again\n" +
+        "  checkpoint  saving and loading against raw writes and reads, snapshots against a copy, memory\n" +
+        "            --folder FOLDER    where to write (default: the folder of temporary files)\n" +
         "  communication  latency and bandwidth between two ranks: threads, or processes with mpirun -n 2\n" +
         "  ceiling   steps that converged curvature saves, its time not counted\n" +
         "            --task cifar-cnn|mnist-autoencoder  one task only\n" +
