@@ -34,7 +34,7 @@ internal static class CommunicationTable
                 RunPair(world, quick);
             }
 
-            StepTable.Run(world, quick);
+            StepTrafficTable.Run(world, quick);
             return 0;
         }
         catch (Exception failure) when (world.Size is not null)

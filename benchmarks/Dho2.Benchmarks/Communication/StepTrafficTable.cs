@@ -15,7 +15,7 @@ namespace Dho2.Benchmarks.Communication;
 /// What a training step of the sample's network spends on communication: how long ranks are in calls of their
 /// communicators, where they also wait for what others compute, and how long the same calls take with nothing to wait for.
 /// </summary>
-internal static class StepTable
+internal static class StepTrafficTable
 {
     private const int WarmUp = 3;
     private static readonly TimeSpan JoinLimit = TimeSpan.FromMinutes(5);
