@@ -24,8 +24,6 @@ internal static class Program
         "  traffic   bytes sent and held by every rank over stages and replicas, counted and planned\n" +
         "  admm      replicas with different data: consensus ADMM, averaging, synchronous training\n" +
         "            --mnist FOLDER --results FILE --seeds N --replicas N --sweep true\n" +
-        "  checkpoint  saving and loading against raw writes and reads, snapshots against a copy, memory\n" +
-        "            --folder FOLDER    where to write (default: the folder of temporary files)\n" +
         "            --drift PERIOD     long periods and many sigmas instead\n" +
         "            --most N           at most so many runs this time; what is stored is not run again\n" +
         "  checkpoint  saving and loading against raw writes and reads, snapshots against a copy, memory\n" +
