@@ -41,7 +41,7 @@ public class FailureTests(ITestOutputHelper output)
         {
             // Its launcher kills the witnesses at once, most often before one of them speaks, and says itself who has died.
             Assert.InRange(result.Messages.Length, 0, 1);
-            Assert.Contains("KILLED BY SIGNAL: 9", result.Output, StringComparison.Ordinal);
+            Assert.Contains("EXIT CODE: 9", result.Output, StringComparison.Ordinal);
             return;
         }
 

@@ -162,23 +162,18 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     }
 
     /// <summary>Waits, for a while, until what was announced is on its way.</summary>
-    public override void Flush(TimeSpan limit)
-    {
-        long start = Stopwatch.GetTimestamp();
-        while (!ended && Stopwatch.GetElapsedTime(start) < limit && Call(this, static (mpi, runtime) =>
-        {
-            runtime.MoveOn();
-            return runtime.sends.Count;
-        }) > 0)
-        {
-            Thread.Sleep(1);
-        }
-    }
+    public override void Flush(TimeSpan limit) => MoveOnUntil(runtime => runtime.sends.Count == 0, limit);
 
     /// <summary>Ends MPI, after all processes have come to an end together.</summary>
     public override void EndTogether()
     {
-        Flush(TimeSpan.FromSeconds(5));
+        // A message that nobody receives any more would hold up its sender's end of MPI.
+        MoveOnUntil(
+            runtime => runtime.sends.Count == 0 && Enumerable.Range(0, runtime.Size).All(other => other == runtime.Rank || runtime.IsLeaving(other)),
+            TimeSpan.FromSeconds(5));
+
+        // MPICH over a network ends a connection only if the other end still attends to it: all do so for a while.
+        MoveOnUntil(_ => false, TimeSpan.FromMilliseconds(300));
         OnService(() =>
         {
             lock (gate)
@@ -212,6 +207,19 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     {
         ended = true;
         work.CompleteAdding();
+    }
+
+    private void MoveOnUntil(Func<MpiRuntime, bool> done, TimeSpan limit)
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (!ended && Stopwatch.GetElapsedTime(start) < limit && !Call((Runtime: this, Done: done), static (mpi, s) =>
+        {
+            s.Runtime.MoveOn();
+            return s.Done(s.Runtime);
+        }))
+        {
+            Thread.Sleep(1);
+        }
     }
 
     private (int Rank, int Size, IntPtr Control) Initialise()
