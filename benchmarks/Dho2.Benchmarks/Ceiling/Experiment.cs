@@ -89,7 +89,12 @@ internal static class Experiment
             yield return (2, $"{Plain}, alpha = 0.1", plain with { Curvature = same with { Alpha = 0.1 } });
             yield return (2, $"{Plain}, once", plain with { Curvature = same with { Every = int.MaxValue } });
             yield return (3, $"{Plain}, every 25", plain with { Curvature = same with { Every = 25 } });
+            yield return (3, $"{Plain}, random V", plain with { Curvature = same with { Kind = SubspaceKind.Random } });
             yield return (4, $"{Plain}, curvature batch 64", plain with { Curvature = same with { Batch = 64 } });
+            yield return (5, $"{Plain}, curvature batch 1024", plain with { Curvature = same with { Batch = 1024 } });
+            yield return (4, $"{Plain}, k = 5", plain with { Curvature = same with { Rank = 5 } });
+            yield return (5, $"{Plain}, k = 20", plain with { Curvature = same with { Rank = 20 } });
+            yield return (4, $"{Plain}, Gauss-Newton", plain with { Curvature = same with { Kind = SubspaceKind.GaussNewton } });
         }
 
         yield return With(1, "base at lr x scale", centre with { Kind = SubspaceKind.ScaleOnly });
