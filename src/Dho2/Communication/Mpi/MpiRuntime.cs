@@ -19,6 +19,12 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     private const int ControlTag = 7;
     private static readonly TimeSpan IdleTick = TimeSpan.FromMilliseconds(2);
 
+    /// <summary>
+    /// How long MPI may take to end once all processes have come to their end. MPICH 4.0 and 4.1 over a network may wait for
+    /// ever there (their pull request 6596): the work is done, and the process ends without it.
+    /// </summary>
+    private static readonly TimeSpan FinalizeLimit = TimeSpan.FromSeconds(5);
+
     /// <summary>How long the launcher may take to end all processes.</summary>
     private static readonly TimeSpan AbortLimit = TimeSpan.FromSeconds(3);
 
@@ -172,25 +178,28 @@ internal sealed unsafe class MpiRuntime : HostRuntime
             runtime => runtime.sends.Count == 0 && Enumerable.Range(0, runtime.Size).All(other => other == runtime.Rank || runtime.IsLeaving(other)),
             TimeSpan.FromSeconds(5));
 
-        // MPICH over a network ends a connection only if the other end still attends to it: all do so for a while.
-        MoveOnUntil(_ => false, TimeSpan.FromMilliseconds(300));
-        OnService(() =>
-        {
-            lock (gate)
+        bool isOver = OnService(
+            () =>
             {
-                ended = true;
-                int flag = 0;
-                Mpi.Cancel(controlRequest);
-                for (int turn = 0; turn < 1000 && flag == 0; turn++)
+                lock (gate)
                 {
-                    _ = Mpi.Test(controlRequest, &flag, (void*)Mpi.StatusIgnore);
-                }
+                    ended = true;
+                    int flag = 0;
+                    Mpi.Cancel(controlRequest);
+                    for (int turn = 0; turn < 1000 && flag == 0; turn++)
+                    {
+                        _ = Mpi.Test(controlRequest, &flag, (void*)Mpi.StatusIgnore);
+                    }
 
-                Check(Mpi, Mpi.Finalize(), "MPI_Finalize");
-            }
-        });
+                    Check(Mpi, Mpi.Finalize(), "MPI_Finalize");
+                }
+            },
+            FinalizeLimit);
         work.CompleteAdding();
-        service.Join();
+        if (isOver)
+        {
+            service.Join();
+        }
     }
 
     /// <summary>Ends all processes of the job, this one included, at once.</summary>
@@ -285,6 +294,30 @@ internal sealed unsafe class MpiRuntime : HostRuntime
         call();
         return 0;
     });
+
+    /// <summary>Whether a call was over within a limit; if not, it goes on.</summary>
+    private bool OnService(Action call, TimeSpan limit)
+    {
+        Exception? thrown = null;
+        var done = new ManualResetEventSlim();
+        work.Add(() =>
+        {
+            try
+            {
+                call();
+            }
+            catch (Exception e)
+            {
+                thrown = e;
+            }
+            finally
+            {
+                done.Set();
+            }
+        });
+        bool isOver = done.Wait(limit);
+        return thrown is null ? isOver : throw new CommunicationException(thrown.Message, (thrown as CommunicationException)?.InnerException);
+    }
 
     private void Serve()
     {
