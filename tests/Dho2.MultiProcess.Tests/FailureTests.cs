@@ -48,7 +48,8 @@ public class FailureTests(ITestOutputHelper output)
         string message = Assert.Single(result.Messages);
 
         // Who tells it, and where the teller was; and where the rank was that died: the kill takes a moment, in which it goes on.
-        Assert.Matches($@"^dho2: rank ([013]) of 4.*\bstage \d, step \d+, \w.*: Rank \1 waited .* for rank {Doomed}, whose process has ended without a word.* rank {Doomed} \(process \d+ on [^)]+\) died in stage 0, step \d+, \w", message);
+        // On a machine with much to do OpenMPI's launcher may have noticed first.
+        Assert.Matches($@"^dho2: rank ([013]) of 4.*\bstage \d, step \d+, \w.*: (Rank \1 waited .* for rank {Doomed}, whose process has ended without a word|The launcher has told this rank to end).* rank {Doomed} \(process \d+ on [^)]+\) died in stage 0, step \d+, \w", message);
     }
 
     [MpiTheory]
