@@ -32,7 +32,8 @@ public partial class ResNet20 : Module<Tensor, Tensor>
     [Stage(1)] private readonly Conv2d cutConv2 = Conv2d(2 * Width, 2 * Width, 3, padding: 1, bias: false);
     [Stage(1)] private readonly BatchNorm2d cutNorm2 = BatchNorm2d(2 * Width);
 
-    [Stage(1)] private readonly ModuleList<BasicBlock> deep = new(
+    [Stage(1)]
+    private readonly ModuleList<BasicBlock> deep = new(
         new(2 * Width, 2 * Width), new(2 * Width, 2 * Width),
         new(2 * Width, 4 * Width, 2), new(4 * Width, 4 * Width), new(4 * Width, 4 * Width));
     [Stage(1)] private readonly Linear head = Linear(4 * Width, 10);

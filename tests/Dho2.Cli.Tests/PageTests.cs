@@ -65,7 +65,7 @@ public sealed partial class PageTests(PlannedProject project) : IClassFixture<Pl
             var start = new ProcessStartInfo(
                 Chromium!,
                 [
-                    "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr", $"--user-data-dir={profile}",
+                    "--headless", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr", $"--user-data-dir={profile}",
                     "--virtual-time-budget=5000", "--window-size=1400,1000", "--dump-dom", new Uri(path).AbsoluteUri,
                 ])
             {

@@ -1,8 +1,8 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
-using Dho2.Modeling.Tests;
 using Dho2.Curvature;
+using Dho2.Modeling.Tests;
 using Dho2.Pipelines;
 using Dho2.Planning;
 using TorchSharp;

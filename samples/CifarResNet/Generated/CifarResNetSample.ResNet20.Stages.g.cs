@@ -101,17 +101,17 @@ partial class ResNet20
         public Cut0 Forward(global::TorchSharp.torch.Tensor x)
         {
 #pragma warning disable
-#line (43, 9) - (43, 49) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (44, 9) - (44, 49) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = relu(norm.forward(conv.forward(x)));
-#line (46, 13) - (46, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (47, 13) - (47, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = wide_0.forward(x);
-#line (46, 13) - (46, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (47, 13) - (47, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = wide_1.forward(x);
-#line (46, 13) - (46, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (47, 13) - (47, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = wide_2.forward(x);
-#line (49, 9) - (49, 79) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (50, 9) - (50, 79) 12 "/_/samples/CifarResNet/ResNet20.cs"
             Tensor shortcut = cutProjectionNorm.forward(cutProjection.forward(x));
-#line (50, 9) - (50, 57) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (51, 9) - (51, 57) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = relu(cutNorm1.forward(cutConv1.forward(x)));
 #line hidden
 #pragma warning restore
@@ -193,32 +193,32 @@ partial class ResNet20
 #line hidden
                 );
             deep_0 = context.Create<BasicBlock>("deep.0", static () =>
-#line (36, 9) - (36, 34) 16 "/_/samples/CifarResNet/ResNet20.cs"
+#line (37, 9) - (37, 34) 16 "/_/samples/CifarResNet/ResNet20.cs"
                 new(2 * Width, 2 * Width)
 #line hidden
                 );
             deep_1 = context.Create<BasicBlock>("deep.1", static () =>
-#line (36, 36) - (36, 61) 16 "/_/samples/CifarResNet/ResNet20.cs"
+#line (37, 36) - (37, 61) 16 "/_/samples/CifarResNet/ResNet20.cs"
                 new(2 * Width, 2 * Width)
 #line hidden
                 );
             deep_2 = context.Create<BasicBlock>("deep.2", static () =>
-#line (37, 9) - (37, 37) 16 "/_/samples/CifarResNet/ResNet20.cs"
+#line (38, 9) - (38, 37) 16 "/_/samples/CifarResNet/ResNet20.cs"
                 new(2 * Width, 4 * Width, 2)
 #line hidden
                 );
             deep_3 = context.Create<BasicBlock>("deep.3", static () =>
-#line (37, 39) - (37, 64) 16 "/_/samples/CifarResNet/ResNet20.cs"
+#line (38, 39) - (38, 64) 16 "/_/samples/CifarResNet/ResNet20.cs"
                 new(4 * Width, 4 * Width)
 #line hidden
                 );
             deep_4 = context.Create<BasicBlock>("deep.4", static () =>
-#line (37, 66) - (37, 91) 16 "/_/samples/CifarResNet/ResNet20.cs"
+#line (38, 66) - (38, 91) 16 "/_/samples/CifarResNet/ResNet20.cs"
                 new(4 * Width, 4 * Width)
 #line hidden
                 );
             head = context.Create<Linear>("head", static () =>
-#line (38, 47) - (38, 68) 16 "/_/samples/CifarResNet/ResNet20.cs"
+#line (39, 47) - (39, 68) 16 "/_/samples/CifarResNet/ResNet20.cs"
                 Linear(4 * Width, 10)
 #line hidden
                 );
@@ -231,19 +231,19 @@ partial class ResNet20
             Tensor x = cut.x;
             Tensor shortcut = cut.shortcut;
 #pragma warning disable
-#line (51, 9) - (51, 68) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (52, 9) - (52, 68) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = relu(cutNorm2.forward(cutConv2.forward(x)) + shortcut);
-#line (54, 13) - (54, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (55, 13) - (55, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = deep_0.forward(x);
-#line (54, 13) - (54, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (55, 13) - (55, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = deep_1.forward(x);
-#line (54, 13) - (54, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (55, 13) - (55, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = deep_2.forward(x);
-#line (54, 13) - (54, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (55, 13) - (55, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = deep_3.forward(x);
-#line (54, 13) - (54, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (55, 13) - (55, 34) 12 "/_/samples/CifarResNet/ResNet20.cs"
             x = deep_4.forward(x);
-#line (57, 9) - (57, 47) 12 "/_/samples/CifarResNet/ResNet20.cs"
+#line (58, 9) - (58, 47) 12 "/_/samples/CifarResNet/ResNet20.cs"
             return head.forward(x.mean([2L, 3L]));
 #line hidden
 #pragma warning restore
