@@ -98,12 +98,12 @@ internal sealed class Job : IDisposable
         }
 
         // Both are told to keep to the network: they would find out that the two hosts share their memory.
-        Environment["UCX_TLS"] = "tcp,self";
+        string[] networkOnly = ["env", "UCX_TLS=tcp,self"];
         string[] options = launcher == "MPICH"
             ? ["-launcher", "ssh", "-launcher-exec", agent, "-localhost", hosts.Addresses[0], "-hosts", addresses, "-ppn", "2"]
             : ["--mca", "plm_rsh_agent", agent, "--mca", "btl", "tcp,self", "--host", perHost, .. Hosts.KeepAlive];
         Mpi mpi = Mpi.Named(launcher);
-        return Start(agent, [hosts.Addresses[0], string.Join(' ', [mpi.Launcher, .. mpi.Options, .. options, .. ranks])], meanwhile);
+        return Start(agent, [hosts.Addresses[0], string.Join(' ', [.. networkOnly, mpi.Launcher, .. mpi.Options, .. options, .. ranks])], meanwhile);
     }
 
     /// <summary>Starts a program alone.</summary>

@@ -184,11 +184,14 @@ internal sealed unsafe class MpiLibrary
     }
 
     /// <summary>The library's own description, its first line.</summary>
-    public string Version()
+    public string Version() => Description() is { Length: > 0 } text ? text.Split('\n', ',')[0].Trim('\0', ' ') : "unknown version";
+
+    /// <summary>All that the library says of itself; empty if it says nothing.</summary>
+    public string Description()
     {
         byte* text = stackalloc byte[TextSize];
         int length;
-        return getLibraryVersion(text, &length) == 0 ? Encoding.UTF8.GetString(text, length).Split('\n', ',')[0].Trim('\0', ' ') : "unknown version";
+        return getLibraryVersion(text, &length) == 0 ? Encoding.UTF8.GetString(text, length) : "";
     }
 
     /// <summary>What an error code means.</summary>

@@ -19,10 +19,7 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     private const int ControlTag = 7;
     private static readonly TimeSpan IdleTick = TimeSpan.FromMilliseconds(2);
 
-    /// <summary>
-    /// How long MPI may take to end once all processes have come to their end. MPICH 4.0 and 4.1 over a network may wait for
-    /// ever there (their pull request 6596): the work is done, and the process ends without it.
-    /// </summary>
+    /// <summary>How long MPI may take to end once all processes have come to their end: the work is done by then.</summary>
     private static readonly TimeSpan FinalizeLimit = TimeSpan.FromSeconds(5);
 
     /// <summary>How long the launcher may take to end all processes.</summary>
@@ -178,23 +175,10 @@ internal sealed unsafe class MpiRuntime : HostRuntime
             runtime => runtime.sends.Count == 0 && Enumerable.Range(0, runtime.Size).All(other => other == runtime.Rank || runtime.IsLeaving(other)),
             TimeSpan.FromSeconds(5));
 
-        bool isOver = OnService(
-            () =>
-            {
-                lock (gate)
-                {
-                    ended = true;
-                    int flag = 0;
-                    Mpi.Cancel(controlRequest);
-                    for (int turn = 0; turn < 1000 && flag == 0; turn++)
-                    {
-                        _ = Mpi.Test(controlRequest, &flag, (void*)Mpi.StatusIgnore);
-                    }
-
-                    Check(Mpi, Mpi.Finalize(), "MPI_Finalize");
-                }
-            },
-            FinalizeLimit);
+        // The service goes on moving messages for processes that are not here yet.
+        bool isOver = HydraConnection.IfNeeded(Mpi.Description(), Environment.GetEnvironmentVariable) is { } hydra
+            ? hydra.Leave(FinalizeLimit) : OnService(EndMpi, FinalizeLimit);
+        ended = true;
         work.CompleteAdding();
         if (isOver)
         {
@@ -216,6 +200,22 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     {
         ended = true;
         work.CompleteAdding();
+    }
+
+    private void EndMpi()
+    {
+        lock (gate)
+        {
+            ended = true;
+            int flag = 0;
+            Mpi.Cancel(controlRequest);
+            for (int turn = 0; turn < 1000 && flag == 0; turn++)
+            {
+                _ = Mpi.Test(controlRequest, &flag, (void*)Mpi.StatusIgnore);
+            }
+
+            Check(Mpi, Mpi.Finalize(), "MPI_Finalize");
+        }
     }
 
     private void MoveOnUntil(Func<MpiRuntime, bool> done, TimeSpan limit)

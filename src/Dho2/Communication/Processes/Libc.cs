@@ -9,6 +9,7 @@ internal static unsafe partial class Libc
     private const int LoadNow = 2;
     private const int LoadGlobal = 0x100;
     private const int ProcessorsOnline = 84;
+    private const short Readable = 1;
 
     /// <summary>Sets a variable in the environment that C code sees, unless it is set.</summary>
     public static void SetEnvironment(string name, string value) => SetEnv(name, value, 0);
@@ -28,6 +29,31 @@ internal static unsafe partial class Libc
     /// <summary>Sleeps for less than a tick of the scheduler's clock.</summary>
     public static void SleepMicroseconds(uint microseconds) => _ = USleep(microseconds);
 
+    /// <summary>Whether all bytes could be written to a descriptor.</summary>
+    public static bool Write(int descriptor, ReadOnlySpan<byte> bytes)
+    {
+        fixed (byte* start = bytes)
+        {
+            return WriteBytes(descriptor, start, bytes.Length) == bytes.Length;
+        }
+    }
+
+    /// <summary>Whether as many bytes as asked for could be read from a descriptor at once.</summary>
+    public static bool Read(int descriptor, Span<byte> bytes)
+    {
+        fixed (byte* start = bytes)
+        {
+            return ReadBytes(descriptor, start, bytes.Length) == bytes.Length;
+        }
+    }
+
+    /// <summary>Whether a descriptor has something to read, its end included, within a limit.</summary>
+    public static bool WaitForInput(int descriptor, TimeSpan limit)
+    {
+        var wanted = new PollDescriptor { Descriptor = descriptor, Events = Readable };
+        return Poll(&wanted, 1, (int)Math.Ceiling(limit.TotalMilliseconds)) > 0;
+    }
+
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetEnv(string name, string value, int overwrite);
 
@@ -45,4 +71,20 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "usleep")]
     private static partial int USleep(uint microseconds);
+
+    [LibraryImport("libc", EntryPoint = "write")]
+    private static partial nint WriteBytes(int descriptor, byte* bytes, nint count);
+
+    [LibraryImport("libc", EntryPoint = "read")]
+    private static partial nint ReadBytes(int descriptor, byte* bytes, nint count);
+
+    [LibraryImport("libc", EntryPoint = "poll")]
+    private static partial int Poll(PollDescriptor* descriptors, nuint count, int milliseconds);
+
+    private struct PollDescriptor
+    {
+        public int Descriptor;
+        public short Events;
+        public short Returned;
+    }
 }
