@@ -74,7 +74,7 @@ internal static class CheckpointTable
         Console.WriteLine("| what | ms | alternative | its ms | ratio | range of the ratio | target |");
         Console.WriteLine("|---|---|---|---|---|---|---|");
         Row("save, until it is on the disk", saves, "raw write and flush of the same bytes", writes, "at most 1.25");
-        Row("load, checksums included", loads, "raw read of the same bytes", reads, "");
+        Row("load, checksums included", loads, "raw read of the same bytes into new memory", reads, "");
         Row("asynchronous save: training stands still", held, "copy of the state in memory", copies, "at most 1");
         Console.WriteLine();
         Console.WriteLine("| what | memory at its peak, MB | of which stays, MB | peak / state | peak less what stays / state | target |");

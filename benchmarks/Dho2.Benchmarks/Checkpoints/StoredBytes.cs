@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
+using System.Runtime.InteropServices;
 using System.Threading.Tasks;
 using Dho2.Checkpoints;
 using Microsoft.Win32.SafeHandles;
@@ -56,16 +57,19 @@ internal sealed class StoredBytes : IDisposable
         });
     }
 
-    /// <summary>Reads the files, one thread for each stage.</summary>
-    public void Read() => Parallel.ForEach(stages, files =>
+    /// <summary>Reads the files into memory that nothing has touched before, one thread for each stage: what a loaded model lies in.</summary>
+    public unsafe void Read() => Parallel.ForEach(stages, files =>
     {
         foreach ((string path, byte[] bytes) in files)
         {
             using SafeFileHandle handle = File.OpenHandle(path);
+            byte* memory = (byte*)NativeMemory.Alloc((nuint)bytes.Length);
             for (int at = 0; at < bytes.Length; at += Piece)
             {
-                RandomAccess.Read(handle, bytes.AsSpan(at, Math.Min(Piece, bytes.Length - at)), at);
+                RandomAccess.Read(handle, new Span<byte>(memory + at, Math.Min(Piece, bytes.Length - at)), at);
             }
+
+            NativeMemory.Free(memory);
         }
     });
 

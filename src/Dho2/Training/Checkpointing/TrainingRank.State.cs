@@ -197,7 +197,7 @@ internal sealed partial class TrainingRank : IStateful
             numbers[PendingName] = state.Numbers(PendingName, BlockScope | CurvatureScopeOf);
             if (state.RowsOf(PendingName) is > 0 and long rows)
             {
-                vectors[PendingName] = torch.zeros([rows, VectorLength], state.TypeOf(PendingName) ?? setup.DType).DetachFromDisposeScope();
+                vectors[PendingName] = torch.empty([rows, VectorLength], state.TypeOf(PendingName) ?? setup.DType).DetachFromDisposeScope();
                 state.Vector(PendingName, vectors[PendingName], CurvatureScopeOf, shard?.Segments);
             }
         }
@@ -225,12 +225,12 @@ internal sealed partial class TrainingRank : IStateful
         if (keepsSubspace)
         {
             int rows = numbers[EigenvaluesName].Length;
-            torch.Tensor eigenvectors = torch.zeros([rows, VectorLength], setup.HybridSettings.VectorType ?? setup.DType).DetachFromDisposeScope();
+            torch.Tensor eigenvectors = torch.empty([rows, VectorLength], setup.HybridSettings.VectorType ?? setup.DType).DetachFromDisposeScope();
             vectors[VectorsName] = eigenvectors;
             state.Vector("optimizer." + VectorsName, eigenvectors, CurvatureScopeOf, shard?.Segments);
             if (state.HasVector("optimizer." + RestName))
             {
-                vectors[RestName] = torch.zeros(VectorLength, setup.DType).DetachFromDisposeScope();
+                vectors[RestName] = torch.empty(VectorLength, setup.DType).DetachFromDisposeScope();
                 state.Vector("optimizer." + RestName, vectors[RestName], ReplicaScope, shard?.Segments);
             }
         }
