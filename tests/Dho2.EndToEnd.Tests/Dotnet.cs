@@ -20,10 +20,14 @@ internal static class Dotnet
 
     /// <summary>Runs it, with each stream for itself.</summary>
     public static (int ExitCode, string Output, string Errors) RunApart(
-        string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments)
+        string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments) =>
+        RunCommand(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", folder, environment, arguments);
+
+    /// <summary>Runs another command in the same way.</summary>
+    public static (int ExitCode, string Output, string Errors) RunCommand(
+        string command, string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments)
     {
-        string host = Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
-        var start = new ProcessStartInfo(host, arguments)
+        var start = new ProcessStartInfo(command, arguments)
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
@@ -44,7 +48,7 @@ internal static class Dotnet
         if (!process.WaitForExit(Limit))
         {
             process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"dotnet {string.Join(' ', arguments)} did not end within {Limit}: {output.Result}{errors.Result}");
+            throw new TimeoutException($"{command} {string.Join(' ', arguments)} did not end within {Limit}: {output.Result}{errors.Result}");
         }
 
         return (process.ExitCode, output.Result, errors.Result);

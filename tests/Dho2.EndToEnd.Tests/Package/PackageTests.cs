@@ -26,6 +26,7 @@ public sealed class PackageTests(PackedDho2 package) : IClassFixture<PackedDho2>
             "buildTransitive/Dho2.targets",
             "buildTransitive/TorchSharpNative.cs",
             "buildTransitive/TorchSharpNative.targets",
+            "icon.png",
             "lib/net10.0/Dho2.Checkpoints.dll",
             "lib/net10.0/Dho2.Checkpoints.xml",
             "lib/net10.0/Dho2.Planning.dll",
@@ -73,7 +74,7 @@ public sealed class PackageTests(PackedDho2 package) : IClassFixture<PackedDho2>
     public void The_template_makes_a_program_that_trains_at_once()
     {
         Assert.Equal(
-            ["Dho2.Templates.nuspec", "README.md", "content/dho2/.template.config/template.json", "content/dho2/Dho2Training.csproj", "content/dho2/Net.cs", "content/dho2/Program.cs"],
+            ["Dho2.Templates.nuspec", "README.md", "content/dho2/.template.config/template.json", "content/dho2/Dho2Training.csproj", "content/dho2/Net.cs", "content/dho2/Program.cs", "icon.png"],
             Entries(package.Templates));
 
         (int exitCode, string output) = package.Run(package.Root, "new", "install", package.Templates);
@@ -89,6 +90,39 @@ public sealed class PackageTests(PackedDho2 package) : IClassFixture<PackedDho2>
         Match last = Regex.Match(output, @"^epoch 10: training loss [\d.]+, test accuracy ([\d.]+)", RegexOptions.Multiline);
         Assert.True(last.Success && double.Parse(last.Groups[1].Value, CultureInfo.InvariantCulture) > 0.9, output);
         Assert.Matches(@"(?m)^step \d+: largest eigenvalue \d", output);
+    }
+
+    [Fact]
+    public void The_tool_installs_and_plans_a_project_that_uses_the_package()
+    {
+        string[] ours = ["Dho2.Analyzers", "Dho2.Checkpoints", "Dho2.Cli", "Dho2.Modeling", "Dho2.Planning"];
+        string[] others =
+        [
+            "Microsoft.CodeAnalysis.CSharp.dll", "Microsoft.CodeAnalysis.dll", "Spectre.Console.Ansi.dll", "Spectre.Console.dll",
+            "System.CommandLine.dll", "System.IO.Hashing.dll",
+        ];
+        string[] expected =
+        [
+            "Dho2.Cli.nuspec", "README.md", "icon.png",
+            .. ours.SelectMany(name => new[] { $"{name}.dll", $"{name}.pdb", $"{name}.xml" }).Concat(others)
+                .Concat(["Dho2.Cli.deps.json", "Dho2.Cli.runtimeconfig.json", "DotnetToolSettings.xml"]).Select(file => $"tools/net10.0/any/{file}"),
+        ];
+        Assert.Equal(expected.Order(StringComparer.Ordinal), Entries(package.Tool));
+        string folder = package.WriteProgram("Planned", ("Program.cs", "return;"), ("SmallNet.cs", Source("SmallNet.cs")));
+        (int exitCode, string output) = package.Run(folder, "restore");
+        Assert.True(exitCode == 0, output);
+        string tool = package.InstallTool();
+
+        (exitCode, output, string errors) = package.RunCommand(tool, folder, "plan", ".", "--replicas", "2", "--html", "plan.html");
+
+        Assert.True(exitCode == 0, output + errors);
+        Assert.Matches(@"(?m)^\| layers +\| +conv +\| +head +\|", output);
+        Assert.Contains("x 2 replicas", output, StringComparison.Ordinal);
+        Assert.Contains("</html>", File.ReadAllText(Path.Combine(folder, "plan.html")), StringComparison.Ordinal);
+
+        (exitCode, _, errors) = package.RunCommand(tool, folder, "inspect", "nowhere");
+        Assert.Equal(1, exitCode);
+        Assert.Contains("nowhere", errors, StringComparison.Ordinal);
     }
 
     private static string Source(string name)

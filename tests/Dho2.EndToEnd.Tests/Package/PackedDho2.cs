@@ -23,6 +23,7 @@ public sealed class PackedDho2 : IDisposable
         {
             Pack("src/Dho2");
             Pack("src/Dho2.Templates");
+            Pack("src/Dho2.Cli");
             WriteSurroundings();
         }
         catch
@@ -38,10 +39,20 @@ public sealed class PackedDho2 : IDisposable
 
     public string Templates => Path.Combine(Feed, $"Dho2.Templates.{Version}.nupkg");
 
+    public string Tool => Path.Combine(Feed, $"Dho2.Cli.{Version}.nupkg");
+
     public string Cache => Path.Combine(root.FullName, "cache");
 
     /// <summary>The folder below which projects take the package from the feed.</summary>
     public string Root => root.FullName;
+
+    private Dictionary<string, string> Surroundings => new()
+    {
+        ["NUGET_PACKAGES"] = Cache,
+        ["DOTNET_CLI_HOME"] = Path.Combine(root.FullName, "home"),
+        ["MSBUILDDISABLENODEREUSE"] = "1",
+        ["UseSharedCompilation"] = "false",
+    };
 
     private string Feed => Path.Combine(root.FullName, "feed");
 
@@ -74,13 +85,21 @@ public sealed class PackedDho2 : IDisposable
     }
 
     /// <summary>Runs the SDK's command line with the empty cache, leaving no server behind.</summary>
-    public (int ExitCode, string Output) Run(string folder, params string[] arguments) => Dotnet.Run(folder, new Dictionary<string, string>
+    public (int ExitCode, string Output) Run(string folder, params string[] arguments) => Dotnet.Run(folder, Surroundings, arguments);
+
+    /// <summary>Installs the tool from the feed, for this test alone.</summary>
+    /// <returns>The command.</returns>
+    public string InstallTool()
     {
-        ["NUGET_PACKAGES"] = Cache,
-        ["DOTNET_CLI_HOME"] = Path.Combine(root.FullName, "home"),
-        ["MSBUILDDISABLENODEREUSE"] = "1",
-        ["UseSharedCompilation"] = "false",
-    }, arguments);
+        string tools = Path.Combine(root.FullName, "tools");
+        (int exitCode, string output) = Run(root.FullName, "tool", "install", "Dho2.Cli", "--version", Version, "--tool-path", tools);
+        Assert.True(exitCode == 0, output);
+        return Path.Combine(tools, "dho2");
+    }
+
+    /// <summary>Runs another command in the same surroundings.</summary>
+    public (int ExitCode, string Output, string Errors) RunCommand(string command, string folder, params string[] arguments) =>
+        Dotnet.RunCommand(command, folder, Surroundings, arguments);
 
     public void Dispose() => root.Delete(recursive: true);
 
