@@ -15,6 +15,10 @@ internal sealed class ProgressFolder
     private const string Pattern = "rank-*.progress";
     private const string PutAside = "rank-*.previous";
     private const string TemporaryPrefix = "dho2-run-";
+
+    /// <summary>How long nobody must have made a file in a folder before another run may take it for abandoned.</summary>
+    private static readonly TimeSpan Abandoned = TimeSpan.FromSeconds(5);
+
     private readonly string path;
     private readonly string job;
     private readonly bool temporary;
@@ -50,6 +54,9 @@ internal sealed class ProgressFolder
     /// <summary>Makes a rank's file, and takes in what an earlier run has left under its name.</summary>
     public ProgressFile CreateFile(int rank, int size)
     {
+        // Still empty after a while, it may have been taken for one that another run has left.
+        Directory.CreateDirectory(path);
+        Directory.SetLastWriteTimeUtc(path, DateTime.UtcNow);
         string file = Path.Combine(path, string.Create(CultureInfo.InvariantCulture, $"rank-{rank:0000}.progress"));
         RankProgress? before = ProgressFile.Read(file);
         if (rank == 0)
@@ -131,9 +138,10 @@ internal sealed class ProgressFolder
         {
             foreach (string folder in Directory.EnumerateDirectories(Path.GetTempPath(), TemporaryPrefix + "*"))
             {
-                // Whoever is about to make its file has made the folder a moment ago.
+                // Whoever is about to make its file has made the folder a moment ago. Who was killed while it removed the folder
+                // may have left it empty.
                 RankProgress[] ranks = [.. Directory.EnumerateFiles(folder, Pattern).Select(ProgressFile.Read).OfType<RankProgress>()];
-                if (ranks.All(r => r.Process.IsHere && !r.Process.IsAlive) && DateTime.UtcNow - Directory.GetLastWriteTimeUtc(folder) > TimeSpan.FromSeconds(ranks.Length > 0 ? 5 : 600))
+                if (ranks.All(r => r.Process.IsHere && !r.Process.IsAlive) && DateTime.UtcNow - Directory.GetLastWriteTimeUtc(folder) > Abandoned)
                 {
                     Directory.Delete(folder, recursive: true);
                 }
