@@ -92,7 +92,7 @@ internal static class PlanPage
     {
         StageReport report = model.Report!.Stages[stage.Index];
         long? device = PlanFacts.DeviceOf(model, stage.Index);
-        page.Append($"<section class=\"stage\">\n<h3>stage {stage.Index}</h3>\n<div>{Svg.Escape(string.Join(", ", report.Layers))}</div>\n<div>{Quantity.Whole(report.Parameters)} parameters, {Quantity.Scaled(report.ForwardOperations)}FLOP a forward</div>\n");
+        page.Append($"<section class=\"stage\">\n<h3>stage {stage.Index}</h3>\n<div>{Svg.Escape(LayerNames.Text(report.Layers))}</div>\n<div>{Quantity.Whole(report.Parameters)} parameters, {Quantity.Scaled(report.ForwardOperations)}FLOP a forward</div>\n");
         page.Append($"<div class=\"bar\" title=\"bytes by kind, against the largest stage\">");
         foreach (MemoryTerm term in stage.PeakTerms.Where(_ => full > 0))
         {

@@ -64,7 +64,7 @@ internal static class PlanPicture
         StagePlan stage = model.Plan!.Stages[index];
         StageReport report = model.Report!.Stages[index];
         svg.Text(x, top + 12, $"stage {index}", bold: true);
-        svg.Text(x, top + 26, Shorten(string.Join(", ", report.Layers)), fill: "#555");
+        svg.Text(x, top + 26, Shorten(LayerNames.Text(report.Layers)), fill: "#555");
         double bottom = top + 34 + BarHeight;
         svg.Box(x, top + 34, StageWidth, BarHeight, "#fafafa", "#ccc");
         double y = bottom;

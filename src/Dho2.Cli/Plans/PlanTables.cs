@@ -48,7 +48,7 @@ internal sealed class PlanTables(Terminal terminal)
         PlanReport report = model.Report!;
         Table table = terminal.Table(["", .. report.Stages.Select(stage => $"-stage {stage.Index}")]);
         void Row(string name, Func<StageReport, string> cell) => Terminal.Row(table, [name, .. report.Stages.Select(cell)]);
-        Row("layers", stage => string.Join(", ", stage.Layers));
+        Row("layers", stage => LayerNames.Text(stage.Layers));
         Row("number of parameters", stage => Quantity.Whole(stage.Parameters));
         if (plan.Curvature is not null)
         {
