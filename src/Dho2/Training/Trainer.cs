@@ -39,6 +39,7 @@ public sealed partial class Trainer : IDisposable
     public Trainer(PipelineDefinition definition, World world, TrainingOptions? options = null)
     {
         setup = new TrainingSetup(definition, options ?? new TrainingOptions()).FitTo(world.Size);
+        ResidentMemory? memory = Options.Record is null ? null : new ResidentMemory();
         IReadOnlyList<ICommunicator> communicators = world.Open(setup.Layout.Size);
         if (communicators.Any(rank => rank.Device.type == DeviceType.CUDA))
         {
@@ -64,6 +65,7 @@ public sealed partial class Trainer : IDisposable
         {
             Run(i => ranks[i] = new TrainingRank(setup, working[i]));
             OpenCheckpoints();
+            OpenRecord(world.Transport, memory);
         }
         catch
         {
@@ -160,6 +162,7 @@ public sealed partial class Trainer : IDisposable
             Batch share = replica < shares.Length
                 ? batch.Narrow(shares[..replica].Sum(), shares[replica])
                 : new Batch([], [], 0);
+            ranks[i].BeginStep();
             Report(ranks[i], ranks[i].RefreshIfDue(share, draw: null));
             StepResult result = results[i] = ranks[i].Step(share, batch.Samples);
             return [result.Loss, result.GradientNorm, result.LearningRate];
@@ -201,6 +204,7 @@ public sealed partial class Trainer : IDisposable
         curvatureRanks?.End();
         if (ended)
         {
+            CloseRecord();
             CloseCheckpoints();
             foreach (TrainingRank? rank in ranks)
             {
@@ -246,9 +250,16 @@ public sealed partial class Trainer : IDisposable
         {
             threads.Run(work);
         }
-        catch (Exception e) when (curvatureRanks?.Failure is { } cause && RankThreads.WasEndedByAnother(e))
+        catch (Exception e)
         {
-            ExceptionDispatchInfo.Throw(cause);
+            cause ??= e;
+            if (curvatureRanks?.Failure is { } other && RankThreads.WasEndedByAnother(e))
+            {
+                cause = other;
+                ExceptionDispatchInfo.Throw(other);
+            }
+
+            throw;
         }
     }
 
@@ -294,6 +305,7 @@ public sealed partial class Trainer : IDisposable
                     rank.LearningRate = LearningRateAt((double)(rank.Steps - fit.FirstStep) / (totalSteps - fit.FirstStep));
                 }
 
+                rank.BeginStep();
                 IDataset own = train.Of(rank.Replica);
                 Batch batch = rank.Read(own, dealt[rank.Replica]);
                 Report(rank, rank.RefreshIfDue(batch, wanted => rank.Read(own, train.DrawForCurvature(rank.Replica, wanted, rank.Steps + 1))));
@@ -311,6 +323,7 @@ public sealed partial class Trainer : IDisposable
 
             rank.EndEpoch(fit.LossSum / train.Count);
             Evaluation? evaluation = test is null ? null : rank.Evaluate(test);
+            rank.Recorder?.Add(rank.Epochs, fit.LossSum / train.Count, evaluation);
             if (rank.IsLeader)
             {
                 EpochCompleted?.Invoke(new(rank.Epochs, fit.LossSum / train.Count, evaluation, Stopwatch.GetElapsedTime(start)));
@@ -333,6 +346,7 @@ public sealed partial class Trainer : IDisposable
             foreach (CurvatureRefreshed refreshed in refreshes)
             {
                 CurvatureMetrics.Record(refreshed.Estimate, refreshed.Stage);
+                rank.Recorder?.Add(refreshed);
                 CurvatureRefreshed?.Invoke(refreshed);
             }
 

@@ -106,6 +106,9 @@ public sealed record TrainingOptions
     /// </summary>
     public CheckpointOptions? Checkpoints { get; init; }
 
+    /// <summary>What the run writes down while it trains, for <c>dho2 report</c>; null for nothing.</summary>
+    public RecordOptions? Record { get; init; }
+
     /// <summary>What replaces the attributes' numbers; null leaves all of them.</summary>
     public PlanOverrides? Overrides { get; init; }
 

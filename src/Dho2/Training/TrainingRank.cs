@@ -122,6 +122,32 @@ internal sealed partial class TrainingRank : IDisposable
         }
     }
 
+    /// <summary>This rank of the world.</summary>
+    public int WorldRank => grid.World.Rank;
+
+    /// <summary>Writes down what the rank comes to; null where nothing is recorded.</summary>
+    public RankRecorder? Recorder { get; set; }
+
+    /// <summary>Bytes of the tensors that last from step to step: parameters, gradients, buffers, and the state of optimizer, curvature and ADMM.</summary>
+    public long HeldBytes =>
+        BytesOf(flat.PaddedGradients) + BytesOf(flat.Values)
+        + flat.Buffers.Sum(b => BytesOf(b.Buffer))
+        + optimizer.GetState().Vectors.Values.Sum(BytesOf)
+        + admm switch
+        {
+            ConsensusUpdate consensus => BytesOf(consensus.Consensus) + BytesOf(consensus.ScaledDual),
+            DualUpdate dual => BytesOf(dual.Anchor) + BytesOf(dual.Dual),
+            _ => 0,
+        };
+
+    /// <summary>Keeps what the rank does, while it is asked to.</summary>
+    public void Trace(ActivityTrace? trace) => grid.World.Activity.Trace = trace;
+
+    /// <summary>Begins a training step, before its samples are read.</summary>
+    public void BeginStep() =>
+        Recorder?.BeginStep(
+            curvature is not null && (admm is null || Steps % admm.Period == 0) && (setup.IsRefreshDue(Steps + 1) || curvature is { IsDue: true, IsBusy: false }));
+
     /// <summary>The optimizer of the rank's parameters, or of its share of them.</summary>
     public HybridOptimizer Optimizer => optimizer;
 
@@ -131,7 +157,7 @@ internal sealed partial class TrainingRank : IDisposable
     /// <summary>Reads what this rank's stage needs of some samples; the tensors belong to the current scope.</summary>
     public Batch Read(IDataset data, long[] indices)
     {
-        Note("reading data");
+        Note(TraceNames.ReadingData);
         return new(
             executor.IsFirst && indices.Length > 0 ? ToDevice(data.Inputs(indices)) : [],
             executor.IsLast && indices.Length > 0 ? ToDevice(data.Targets(indices)) : [],
@@ -175,7 +201,7 @@ internal sealed partial class TrainingRank : IDisposable
 
     private void StartEstimate(CurvatureWork work, Batch batch, Func<int, Batch>? draw)
     {
-        Note("curvature estimate");
+        Note(TraceNames.Estimate);
         using DisposeScope scope = torch.NewDisposeScope();
         int wanted = setup.Curvature!.Batch;
         Batch chosen = wanted == 0 || wanted == batch.Samples ? batch
@@ -216,7 +242,7 @@ internal sealed partial class TrainingRank : IDisposable
             Steps,
             local ? batch.Samples : samples,
             Replica * setup.Plan.MicroBatches.Count);
-        Note("all-reduce of gradients");
+        Note(TraceNames.GradientReduction);
         torch.Tensor gradient = ReduceGradients(local);
 
         double count = batch.Samples;
@@ -225,7 +251,7 @@ internal sealed partial class TrainingRank : IDisposable
             count = DivideByCount(gradient, ref loss, local, local ? batch.Samples : samples);
         }
 
-        Note("norm and loss");
+        Note(TraceNames.NormAndLoss);
 
         // Local losses and gradients are means over the replica's own samples, or over what its loss counts.
         double norm = optimizer.ClipGradient(gradient);
@@ -241,9 +267,14 @@ internal sealed partial class TrainingRank : IDisposable
             admm.AddLocalTerm(gradient, flat.Values);
         }
 
-        Note("optimizer step");
+        Note(TraceNames.OptimizerStep);
         optimizer.Step(shard?.Values ?? flat.Values, gradient);
-        shard?.GatherValues();
+        if (shard is not null)
+        {
+            Note(TraceNames.Gathering);
+            shard.GatherValues();
+        }
+
         Steps++;
         AdmmRound? round = admm is not null && Steps % admm.Period == 0 ? EndPeriod(admm) : null;
         long sent = BytesSent - reportedBytes;
@@ -257,6 +288,7 @@ internal sealed partial class TrainingRank : IDisposable
         }
 
         curvature?.AfterStep();
+        Recorder?.EndStep(result);
         return result;
     }
 
@@ -302,6 +334,8 @@ internal sealed partial class TrainingRank : IDisposable
         grid.Dispose();
     }
 
+    private static long BytesOf(torch.Tensor tensor) => tensor.numel() * tensor.element_size();
+
     private static int[] MicroBatchesOf(int samples, int count) => samples == 0 ? [] : [.. MicroBatches.Split(samples, count)];
 
     private int[] MicroBatchesOf(int samples) => MicroBatchesOf(samples, setup.Plan.Options.MicroBatches);
@@ -317,7 +351,7 @@ internal sealed partial class TrainingRank : IDisposable
 
     private AdmmRound EndPeriod(AdmmUpdate update)
     {
-        Note("consensus round");
+        Note(TraceNames.ConsensusRound);
 
         // The ceiling moves with the rate and with every refresh.
         double ceiling = optimizer.SigmaCeiling;

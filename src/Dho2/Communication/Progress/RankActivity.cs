@@ -23,6 +23,9 @@ public sealed class RankActivity
     /// <summary>What the rank does now; null before its first note.</summary>
     public RankState? Current => Volatile.Read(ref current);
 
+    /// <summary>Keeps what the rank does with its times, while it is asked to; null, the default, for nothing of the kind.</summary>
+    internal ActivityTrace? Trace { get; set; }
+
     /// <summary>Notes what the rank does from now on.</summary>
     /// <param name="doing">What it does, such as an instruction's name.</param>
     /// <param name="stage">Its stage; -1 where there is none.</param>
@@ -33,6 +36,7 @@ public sealed class RankActivity
         var state = new RankState(doing, stage, step, microBatch, DateTime.UtcNow);
         Volatile.Write(ref current, state);
         file?.Write("running", state);
+        Trace?.Enter(state);
     }
 
     /// <summary>Notes that the rank has ended, for better or worse.</summary>

@@ -7,6 +7,7 @@ using System.Runtime.InteropServices;
 using Dho2.Checkpoints;
 using Dho2.Curvature;
 using Dho2.Planning;
+using Dho2.Records;
 using TorchSharp;
 
 namespace Dho2;
@@ -21,21 +22,40 @@ internal static class RunManifest
         Step = step,
         Epoch = epoch,
         Created = DateTimeOffset.UtcNow,
-        Versions = new Dictionary<string, string>
-        {
-            ["dho2"] = VersionOf(typeof(Trainer).Assembly),
-            ["torchsharp"] = VersionOf(typeof(torch).Assembly),
-            ["runtime"] = RuntimeInformation.FrameworkDescription,
-        },
-        Plan = new StoredPlan(
-            setup.Plan.Hash,
-            setup.Stages,
-            setup.Replicas,
-            ModelDescriptionText.Write(setup.Description with { Options = setup.Plan.Options })),
+        Versions = Versions(),
+        Plan = PlanOf(setup),
         Configuration = ConfigurationOf(setup),
         Parameters = [.. receipts.SelectMany(r => r.Parameters).OrderBy(p => p.Stage)],
         Buffers = [.. receipts.SelectMany(r => r.Buffers).OrderBy(b => b.Stage)],
         Files = [.. receipts.SelectMany(r => r.Files)],
+    };
+
+    /// <summary>Makes the manifest of a run's record.</summary>
+    public static RecordManifest RecordOf(TrainingSetup setup, string transport) => new()
+    {
+        Model = setup.Plan.Model,
+        Started = DateTimeOffset.UtcNow,
+        Versions = Versions(),
+        Plan = PlanOf(setup),
+        Configuration = ConfigurationOf(setup),
+        Transport = transport,
+        Stages =
+        [
+            .. PlanReport.Of(setup.Plan, setup.Description).Stages.Zip(setup.Plan.Stages, (report, stage) => new RecordedStage(
+                stage.Index,
+                [.. report.Layers],
+                report.Parameters,
+                stage.CurvatureRank,
+                [.. stage.Memory.Select(term => new RecordedTerm(term.Kind.ToString(), PlanReport.NameOf(term.Kind), term.Bytes, stage.PeakTerms.Contains(term), Lasts(term.Kind)))],
+                stage.PeakBytes,
+                stage.KnownBytes,
+                DeviceMemory.Of(stage, setup.Description, setup.Plan.Options))),
+        ],
+        Ranks =
+        [
+            .. Enumerable.Range(0, setup.Layout.Size).Select(rank => (Rank: rank, Place: setup.Layout.PlaceOf(rank))).Select(rank =>
+                new RecordedRank(rank.Rank, rank.Place.Role == RankRole.Worker, rank.Place.Replica, setup.Layout.StagesAt(rank.Place.Position))),
+        ],
     };
 
     /// <summary>Refuses checkpoints that this run cannot go on from.</summary>
@@ -83,6 +103,22 @@ internal static class RunManifest
             }
         }
     }
+
+    private static Dictionary<string, string> Versions() => new()
+    {
+        ["dho2"] = VersionOf(typeof(Trainer).Assembly),
+        ["torchsharp"] = VersionOf(typeof(torch).Assembly),
+        ["runtime"] = RuntimeInformation.FrameworkDescription,
+    };
+
+    private static StoredPlan PlanOf(TrainingSetup setup) => new(
+        setup.Plan.Hash,
+        setup.Stages,
+        setup.Replicas,
+        ModelDescriptionText.Write(setup.Description with { Options = setup.Plan.Options }));
+
+    private static bool Lasts(MemoryKind kind) =>
+        kind is MemoryKind.Parameters or MemoryKind.Gradients or MemoryKind.Optimizer or MemoryKind.Curvature or MemoryKind.Admm;
 
     private static Dictionary<string, string> ConfigurationOf(TrainingSetup setup)
     {

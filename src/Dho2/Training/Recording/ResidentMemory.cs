@@ -1,0 +1,34 @@
+using System;
+using System.Diagnostics;
+
+namespace Dho2;
+
+/// <summary>Resident memory of this process, from when the object was made on.</summary>
+internal sealed class ResidentMemory
+{
+    private readonly long peakBefore;
+    private long seen;
+
+    public ResidentMemory()
+    {
+        using Process self = Process.GetCurrentProcess();
+        Baseline = self.WorkingSet64;
+        peakBefore = self.PeakWorkingSet64;
+        seen = Baseline;
+    }
+
+    /// <summary>Bytes at the beginning.</summary>
+    public long Baseline { get; }
+
+    /// <summary>Bytes now, and the most since the beginning.</summary>
+    public (long Resident, long Peak) Sample()
+    {
+        using Process self = Process.GetCurrentProcess();
+        long resident = self.WorkingSet64;
+        seen = Math.Max(seen, resident);
+
+        // The system's own peak is exact, but may be of what was before.
+        long peak = self.PeakWorkingSet64;
+        return (resident, peak > peakBefore ? Math.Max(peak, seen) : seen);
+    }
+}
