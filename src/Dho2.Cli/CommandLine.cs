@@ -7,6 +7,7 @@ using System.IO;
 using System.Linq;
 using Dho2.Cli.Inspection;
 using Dho2.Cli.Plans;
+using Dho2.Cli.Reports;
 
 namespace Dho2.Cli;
 
@@ -52,6 +53,7 @@ internal static class CommandLine
         new VersionOption(),
         PlanCommand.Create(terminal, compilerCommandLine),
         InspectCommand.Create(terminal),
+        ReportCommand.Create(terminal),
     };
 
     private static int Refuse(ParseResult parsed, Terminal terminal)

@@ -23,6 +23,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal((expected, ""), (status, errors));
         Assert.Contains("dho2 [command] [options]", output, StringComparison.Ordinal);
         Assert.Matches("(?m)^  inspect <checkpoint> +Shows what is in a checkpoint", output);
+        Assert.Matches("(?m)^  report <run> +Shows how a run went", output);
     }
 
     [Fact]

@@ -4,6 +4,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.IO;
 using System.Linq;
+using Dho2.Cli.Pages;
 using Dho2.Modeling;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;

@@ -1,5 +1,6 @@
 using System.Collections.Generic;
 using System.Linq;
+using Dho2.Cli.Pages;
 using Dho2.Planning;
 
 namespace Dho2.Cli.Plans;

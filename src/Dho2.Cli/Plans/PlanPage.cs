@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using System.Text;
+using Dho2.Cli.Pages;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
 
@@ -13,41 +14,28 @@ internal static class PlanPage
     private const double TimeLineWidth = 1000;
 
     private const string Style = """
-        :root { color-scheme: light dark; --text: #1d1d1f; --soft: #5c5c61; --line: #d8d8dc; --back: #fff; --card: #f7f7f8; --bad: #c00; }
-        @media (prefers-color-scheme: dark) { :root { --text: #ececee; --soft: #a5a5ab; --line: #46464b; --back: #1b1b1d; --card: #252528; --bad: #ff6b6b; } }
-        * { box-sizing: border-box; }
-        body { margin: 0 auto; padding: 1rem; max-width: 72rem; font: 1rem/1.5 system-ui, sans-serif; color: var(--text); background: var(--back); }
-        h1 { font-size: 1.5rem; overflow-wrap: anywhere; } h2 { font-size: 1.15rem; margin-top: 2rem; } h3 { font-size: 1rem; margin: 0; }
-        dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem; } dt { color: var(--soft); } dd { margin: 0; overflow-wrap: anywhere; }
         .pipeline { display: flex; flex-wrap: wrap; gap: .75rem; align-items: stretch; }
         .stage { flex: 1 1 14rem; border: 1px solid var(--line); border-radius: .5rem; background: var(--card); padding: .75rem; }
         .cut { flex: 0 1 11rem; align-self: center; color: var(--soft); font-size: .85rem; overflow-wrap: anywhere; }
         .cut::before { content: "\2192\00a0"; color: var(--text); }
-        .bar { position: relative; display: flex; height: 1.25rem; margin: .5rem 0; border: 1px solid var(--line); border-radius: .25rem; overflow: hidden; background: var(--back); }
-        .bar span { height: 100%; } .over { color: var(--bad); font-weight: 600; }
         .device { height: .4rem; margin: -.25rem 0 .5rem; border: 1px solid var(--line); border-radius: .2rem; overflow: hidden; } .device span { display: block; height: 100%; background: var(--soft); }
         .terms { list-style: none; margin: .5rem 0 0; padding: 0; font-size: .85rem; } .terms li { display: flex; gap: .4rem; align-items: baseline; }
-        .terms b { margin-left: auto; font-weight: 400; white-space: nowrap; } .key { flex: none; width: .7rem; height: .7rem; border-radius: .15rem; }
-        .wide { overflow-x: auto; } .wide svg { min-width: 44rem; width: 100%; height: auto; }
-        table { border-collapse: collapse; font-size: .9rem; } th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align: right; white-space: nowrap; } th { color: var(--soft); font-weight: 600; }
-        .problems li { overflow-wrap: anywhere; } .Error { color: var(--bad); } footer { margin-top: 2rem; color: var(--soft); font-size: .85rem; }
-        @media (max-width: 36rem) { dl { grid-template-columns: 1fr; } dd { margin-bottom: .4rem; } .cut { flex-basis: 100%; } .cut::before { content: "\2193\00a0"; } }
+        .terms b { margin-left: auto; font-weight: 400; white-space: nowrap; }
+        .problems li { overflow-wrap: anywhere; } .Error { color: var(--bad); }
+        @media (max-width: 36rem) { .cut { flex-basis: 100%; } .cut::before { content: "\2193\00a0"; } }
         """;
 
     /// <summary>Writes the page.</summary>
     /// <param name="models">The models, each with the ways to use more devices that were asked for.</param>
     public static string Write(IReadOnlyList<(PlannedModel Model, IReadOnlyList<World> Worlds)> models)
     {
-        var page = new StringBuilder();
-        string title = "Plan of " + string.Join(", ", models.Select(m => m.Model.Model.Name));
-        page.Append($"<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n<title>{Svg.Escape(title)}</title>\n<style>\n{Style}\n</style>\n</head>\n<body>\n");
+        StringBuilder page = HtmlPage.Begin("Plan of " + string.Join(", ", models.Select(m => m.Model.Model.Name)), Style);
         foreach ((PlannedModel model, IReadOnlyList<World> worlds) in models)
         {
             Write(page, model, worlds);
         }
 
-        page.Append("<footer>Times are by the plan's prices, which are the device's peaks: they compare plans and do not foretell seconds. Made by <code>dho2 plan</code>.</footer>\n</body>\n</html>\n");
-        return page.ToString();
+        return HtmlPage.End(page, "Times are by the plan's prices, which are the device's peaks: they compare plans and do not foretell seconds. Made by <code>dho2 plan</code>.");
     }
 
     private static void Write(StringBuilder page, PlannedModel model, IReadOnlyList<World> worlds)
@@ -60,13 +48,8 @@ internal static class PlanPage
             return;
         }
 
-        page.Append("<dl>\n");
-        foreach ((string name, string value) in PlanFacts.Of(model))
-        {
-            page.Append($"<dt>{Svg.Escape(name)}</dt><dd>{Svg.Escape(value)}</dd>\n");
-        }
-
-        page.Append("</dl>\n<h2>Stages</h2>\n<div class=\"pipeline\">\n");
+        HtmlPage.Facts(page, PlanFacts.Of(model));
+        page.Append("<h2>Stages</h2>\n<div class=\"pipeline\">\n");
         long full = model.Plan.Stages.Max(s => s.KnownBytes);
         foreach (StagePlan stage in model.Plan.Stages)
         {
@@ -93,16 +76,10 @@ internal static class PlanPage
         StageReport report = model.Report!.Stages[stage.Index];
         long? device = PlanFacts.DeviceOf(model, stage.Index);
         page.Append($"<section class=\"stage\">\n<h3>stage {stage.Index}</h3>\n<div>{Svg.Escape(LayerNames.Text(report.Layers))}</div>\n<div>{Quantity.Whole(report.Parameters)} parameters, {Quantity.Scaled(report.ForwardOperations)}FLOP a forward</div>\n");
-        page.Append($"<div class=\"bar\" title=\"bytes by kind, against the largest stage\">");
-        foreach (MemoryTerm term in stage.PeakTerms.Where(_ => full > 0))
-        {
-            double share = 100.0 * term.Bytes!.Value / full;
-            page.Append(FormattableString.Invariant($"<span style=\"width:{share:0.###}%;background:{Palette.Of(term.Kind)}\" title=\"{Svg.Escape(PlanReport.NameOf(term.Kind))}: {PlanReport.FormatBytes(term.Bytes)}\"></span>"));
-        }
-
+        HtmlPage.Bar(page, "bytes by kind, against the largest stage", stage.PeakTerms.Where(_ => full > 0).Select(term =>
+            ((double)term.Bytes!.Value / full, Palette.Of(term.Kind), $"{PlanReport.NameOf(term.Kind)}: {PlanReport.FormatBytes(term.Bytes)}")));
         string peak = stage.PeakBytes is null ? $"at least {PlanReport.FormatBytes(stage.KnownBytes)}" : PlanReport.FormatBytes(stage.PeakBytes);
         string of = device is { } memory ? $" of {PlanReport.FormatBytes(memory)} ({Quantity.Percent((double)stage.KnownBytes / memory)})" : "";
-        page.Append("</div>\n");
         if (device is { } limit)
         {
             page.Append(FormattableString.Invariant($"<div class=\"device\" title=\"the same against the device\"><span style=\"width:{Math.Min(100, 100.0 * stage.KnownBytes / limit):0.###}%\"></span></div>\n"));
@@ -134,12 +111,10 @@ internal static class PlanPage
 
     private static void WriteWorlds(StringBuilder page, IReadOnlyList<World> worlds)
     {
-        page.Append($"<h2>{Quantity.Count(worlds[0].Devices, "device")}</h2>\n<div class=\"wide\" tabindex=\"0\"><table>\n<tr>{string.Concat(PlanTables.WorldColumns.Select(c => $"<th>{c.TrimStart('-')}</th>"))}</tr>\n");
-        foreach (World world in worlds)
-        {
-            page.Append($"<tr{(world.Fits ? "" : " class=\"over\"")}>{string.Concat(PlanTables.Cells(world).Select(cell => $"<td>{Svg.Escape(cell)}</td>"))}</tr>\n");
-        }
-
-        page.Append("</table></div>\n");
+        page.Append($"<h2>{Quantity.Count(worlds[0].Devices, "device")}</h2>\n");
+        HtmlPage.Table(
+            page,
+            PlanTables.WorldColumns.Select(column => column.TrimStart('-')),
+            worlds.Select(world => ((IEnumerable<string>)PlanTables.Cells(world), !world.Fits)));
     }
 }

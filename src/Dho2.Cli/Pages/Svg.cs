@@ -2,7 +2,7 @@ using System.Globalization;
 using System.Net;
 using System.Text;
 
-namespace Dho2.Cli.Plans;
+namespace Dho2.Cli.Pages;
 
 /// <summary>Writes the elements of an SVG picture.</summary>
 internal sealed class Svg
@@ -34,6 +34,14 @@ internal sealed class Svg
     public void Line(double x1, double y1, double x2, double y2, string stroke, bool arrow = false, bool dashed = false) =>
         text.Append($"<line x1=\"{Number(x1)}\" y1=\"{Number(y1)}\" x2=\"{Number(x2)}\" y2=\"{Number(y2)}\" stroke=\"{stroke}\" stroke-width=\"1.5\"{(arrow ? " marker-end=\"url(#arrow)\"" : "")}{(dashed ? " stroke-dasharray=\"4 3\"" : "")}/>\n");
 
+    /// <summary>A line along a path.</summary>
+    public void Path(string path, string stroke, double width, bool dashed = false, double opacity = 1, string? cssClass = null) =>
+        text.Append($"<path d=\"{path}\" fill=\"none\" stroke=\"{stroke}\" stroke-width=\"{Number(width)}\" stroke-linejoin=\"round\"{(dashed ? " stroke-dasharray=\"4 3\"" : "")}{(opacity < 1 ? $" opacity=\"{Number(opacity)}\"" : "")}{(cssClass is null ? "" : $" class=\"{cssClass}\"")}/>\n");
+
+    /// <summary>A point with a tooltip.</summary>
+    public void Dot(double x, double y, double radius, string fill, string tooltip) =>
+        text.Append($"<circle cx=\"{Number(x)}\" cy=\"{Number(y)}\" r=\"{Number(radius)}\" fill=\"{fill}\"><title>{Escape(tooltip)}</title></circle>\n");
+
     /// <summary>The picture.</summary>
     /// <param name="width">Its width.</param>
     /// <param name="height">Its height.</param>
@@ -47,5 +55,6 @@ internal sealed class Svg
     /// <summary>Text that may stand in an element or an attribute.</summary>
     public static string Escape(string content) => WebUtility.HtmlEncode(content);
 
-    private static string Number(double value) => value.ToString("0.##", CultureInfo.InvariantCulture);
+    /// <summary>A coordinate, to a hundredth of a pixel.</summary>
+    public static string Number(double value) => value.ToString("0.##", CultureInfo.InvariantCulture);
 }

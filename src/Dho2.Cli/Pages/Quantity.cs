@@ -1,7 +1,7 @@
 using System;
 using System.Globalization;
 
-namespace Dho2.Cli.Plans;
+namespace Dho2.Cli.Pages;
 
 /// <summary>Numbers as people read them, the same everywhere.</summary>
 internal static class Quantity
@@ -35,6 +35,17 @@ internal static class Quantity
         >= 1_000_000 => Text(picoseconds / 1e6, "µs"),
         _ => Text(picoseconds / 1e3, "ns"),
     };
+
+    /// <summary>A time in the unit that suits it.</summary>
+    public static string Time(TimeSpan time) => time switch
+    {
+        { TotalHours: >= 1 } => $"{(int)time.TotalHours} h {time.Minutes} min",
+        { TotalMinutes: >= 1 } => $"{time.Minutes} min {time.Seconds} s",
+        _ => Time((long)(time.TotalSeconds * 1e12)),
+    };
+
+    /// <summary>A number beside an axis: with a prefix from ten thousand on.</summary>
+    public static string Axis(double value) => Math.Abs(value) >= 10_000 ? Scaled(value) : value.ToString("G4", CultureInfo.InvariantCulture);
 
     /// <summary>A share in percent.</summary>
     public static string Percent(double share) => (100 * share).ToString("0.0", CultureInfo.InvariantCulture) + " %";

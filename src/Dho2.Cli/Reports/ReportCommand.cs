@@ -1,0 +1,48 @@
+using System.CommandLine;
+using System.IO;
+using System.Linq;
+using Dho2.Records;
+using Spectre.Console;
+
+namespace Dho2.Cli.Reports;
+
+/// <summary><c>dho2 report</c>: how a run went, from the record that it wrote.</summary>
+internal static class ReportCommand
+{
+    private const string DefaultName = "report.html";
+
+    /// <summary>Describes the command.</summary>
+    /// <param name="terminal">Where its results go.</param>
+    public static Command Create(Terminal terminal)
+    {
+        var run = new Argument<string>("run") { Description = "The folder of a run's record: TrainingOptions.Record, or a sample's --record. The run may still go on." };
+        var output = new Option<string?>("--output", "-o") { Description = $"Where the page goes; {DefaultName} in the run's folder if not given.", HelpName = "file" };
+        var trace = new Option<string?>("--trace") { Description = "Write what all ranks did in the traced steps as one file for chrome://tracing or Perfetto.", HelpName = "file" };
+        var command = new Command("report", "Shows how a run went, as one page: losses, eigenvalues, residuals, memory planned and measured, what each rank did. Ends with 1 if the record is damaged.")
+        {
+            run, output, trace,
+        };
+        command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(run), parsed.GetValue(output), parsed.GetValue(trace)));
+        return command;
+    }
+
+    private static int Run(Terminal terminal, string folder, string? output, string? trace)
+    {
+        RunRecord record = RunRecord.Open(folder);
+        if (trace is not null)
+        {
+            (record.Trace ?? throw new RecordException(folder, "it has no trace: no step after the first two is complete, or RecordOptions.TraceSteps is 0.")).Write(trace);
+        }
+
+        string page = output ?? Path.Combine(folder, DefaultName);
+        File.WriteAllText(page, ReportPage.Write(record));
+        var facts = new Grid().AddColumn(new GridColumn().NoWrap().PadRight(2)).AddColumn();
+        foreach ((string name, string value) in RunFacts.Of(record).Append(("report", page)))
+        {
+            facts.AddRow(new Text(name), new Text(value));
+        }
+
+        terminal.Console.Write(facts);
+        return ExitCode.Success;
+    }
+}
