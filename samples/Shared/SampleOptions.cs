@@ -68,7 +68,7 @@ public sealed record SampleOptions
         string data = $"--data {(defaults.DataIsFile ? "FILE" : "FOLDER")}";
         return $"{start}[--epochs N] [--batch N] [--lr X] [--base sgd|heavy-ball|nesterov|adam] [--seed N]" +
             $"{indent}[--optimizer hybrid|heavy-ball|adam] [--replicas N]{choices}" +
-            $"{indent}{(defaults.NeedsData ? data : $"[{data}]")} [--checkpoint FOLDER] [--losses FILE] [--quick] [--help]" +
+            $"{indent}{(defaults.NeedsData ? data : $"[{data}]")} [--checkpoint FOLDER] [--record FOLDER] [--losses FILE] [--quick] [--help]" +
             (defaults.More.Length > 0 ? "\n" + defaults.More : "");
     }
 
@@ -99,6 +99,9 @@ public sealed record SampleOptions
     /// <summary>Where the run saves and from where it goes on; null for no checkpoints.</summary>
     public string? Checkpoint { get; private set; }
 
+    /// <summary>Where the run writes down what <c>dho2 report</c> shows; null for nowhere.</summary>
+    public string? Record { get; private set; }
+
     /// <summary>A file for the loss of every step; null for none.</summary>
     public string? Losses { get; private set; }
 
@@ -124,6 +127,7 @@ public sealed record SampleOptions
         Optimizer = Optimizer,
         GradientClip = 3,
         Checkpoints = Checkpoint is { } folder ? new CheckpointOptions { Folder = folder } : null,
+        Record = Record is { } record ? new RecordOptions { Folder = record } : null,
         Overrides = new PlanOverrides { Batch = Batch, Base = Base, Replicas = Replicas },
     };
 
@@ -177,6 +181,9 @@ public sealed record SampleOptions
                     break;
                 case "--checkpoint":
                     options.Checkpoint = Folder(name, Value());
+                    break;
+                case "--record":
+                    options.Record = Folder(name, Value());
                     break;
                 case "--quick":
                     options.Quick = true;

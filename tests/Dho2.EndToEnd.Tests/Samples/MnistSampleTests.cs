@@ -55,6 +55,7 @@ public sealed partial class MnistSampleTests(SmallMnist data) : IClassFixture<Sm
     [InlineData("--base chooses what the hybrid optimizer builds on; it contradicts --optimizer here", "--optimizer", "adam", "--base", "sgd")]
     [InlineData("--data takes a folder of IDX files; there is no folder 'nowhere'", "--data", "nowhere")]
     [InlineData("--checkpoint takes a folder, which need not exist yet, not ' '", "--checkpoint", " ")]
+    [InlineData("--record takes a folder, which need not exist yet, not ' '", "--record", " ")]
     [InlineData("unknown option '--epoch'", "--epoch", "3")]
     [InlineData("unknown option 'adam'", "adam")]
     public void A_wrong_option_gets_a_usage_line(string message, params string[] arguments)
@@ -75,7 +76,7 @@ public sealed partial class MnistSampleTests(SmallMnist data) : IClassFixture<Sm
 
         Assert.Equal((0, ""), (exitCode, errors));
         Assert.All(
-            ["--epochs", "--batch", "--lr", "--base", "--seed", "--optimizer", "--data", "--checkpoint", "--help"],
+            ["--epochs", "--batch", "--lr", "--base", "--seed", "--optimizer", "--data", "--checkpoint", "--record", "--help"],
             option => Assert.Contains($"[{option}", output, StringComparison.Ordinal));
     }
 
@@ -100,9 +101,11 @@ public sealed partial class MnistSampleTests(SmallMnist data) : IClassFixture<Sm
             Assert.Equal(Epochs(whole)[2..], Epochs(second));
             Assert.Equal(whole[^1].Split(' ')[..3], second[^1].Split(' ')[..3]);
 
-            string[] third = Lines(Run([.. options, "--epochs", "3", "--checkpoint", Path.Combine(folder, "run")]));
+            string record = Path.Combine(folder, "record");
+            string[] third = Lines(Run([.. options, "--epochs", "3", "--checkpoint", Path.Combine(folder, "run"), "--record", record]));
             Assert.Empty(Epochs(third));
             Assert.Equal(whole[^1].Split(' ')[..3], third[^1].Split(' ')[..3]);
+            Assert.Equal(["rank-0.jsonl", "rank-1.jsonl", "record.json"], Directory.GetFiles(record).Select(Path.GetFileName).Order(StringComparer.Ordinal));
         }
         finally
         {
