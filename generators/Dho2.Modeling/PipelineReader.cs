@@ -24,7 +24,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
             ReportForward("it has no body");
         }
 
-        context.HasErrors |= forward is not null && ForwardErrors.In(context, forward);
+        context.HasErrors |= forward is not null && (ForwardErrors.In(context, forward) || DeclarationErrors.IsAmbiguous(forward));
         ReportLayers();
         IMethodSymbol? loss = forward is null ? null : FindLoss(body?.Results.Count ?? 0);
         ModelDescription description = Describe(forward, body, loss, out ForwardReading? lossBody);
@@ -50,7 +50,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
         SyntaxFacts.GetText(type.DeclaredAccessibility),
         status,
         !ClassForm.HasConstructor(context, type) && context.Known.IsDirectModule(type),
-        layers.Components.Where(component => component.Creation is not null).Select(Register).ToEquatableArray(),
+        layers.Components.Where(CanRegister).Select(Register).ToEquatableArray(),
         forward?.Parameters.Select(parameter => parameter.Type.GlobalName()).ToEquatableArray() ?? default,
         forward?.ReturnType.GlobalName() ?? "",
         loss is null ? 0 : loss.Parameters.Length - results,
@@ -58,6 +58,9 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
     {
         IsLossCounted = IsCounted(loss),
     };
+
+    private bool CanRegister(LayerEntry component) =>
+        component.Creation is not null && !DeclarationErrors.IsAmbiguous(type, component.Member.Name) && !context.IsWrong(component.Type);
 
     private Registration Register(LayerEntry component)
     {
@@ -117,6 +120,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
                 : null;
             if (reason is null)
             {
+                context.HasErrors |= DeclarationErrors.IsAmbiguous(candidate);
                 return candidate;
             }
         }

@@ -88,6 +88,9 @@ internal sealed class ReadingContext
         return model;
     }
 
+    /// <summary>Whether a declared type is none: see <see cref="DeclarationErrors"/>.</summary>
+    public bool IsWrong(ITypeSymbol type) => DeclarationErrors.IsWrong(compilation, type);
+
     public IOperation? Operation(SyntaxNode node) => Semantics(node.SyntaxTree).GetOperation(node, Cancellation);
 
     public void Report(ModelProblemKind kind, SyntaxNode node, params string[] arguments)

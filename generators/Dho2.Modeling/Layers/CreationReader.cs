@@ -29,7 +29,7 @@ internal sealed class CreationReader(ReadingContext context, ModuleScope scope)
         string? obstacle = null;
 
         // What is created may not be what the member holds.
-        context.HasErrors |= operation.Parent is { } parent && ForwardErrors.IsWrong(parent);
+        context.HasErrors |= operation.Syntax.ContainsDiagnostics || (operation.Parent is { } parent && ForwardErrors.IsWrong(parent));
         foreach (IOperation part in operation.DescendantsAndSelf())
         {
             context.HasErrors |= ForwardErrors.IsWrong(part);

@@ -17,11 +17,14 @@ public static class MemoryLevers
     public static IReadOnlyList<MemoryLever> Find(ModelDescription model, Plan plan, int stage, CancellationToken cancellation = default)
     {
         StagePlan before = plan.Stages[stage];
+
+        // Shapes depend on none of what is changed.
+        InferenceResult inference = ShapeInference.Infer(model, cancellation);
         return new[] { RankFor(), MicroBatchesFor(), MoveFrom() }.OfType<MemoryLever>().ToList();
 
         // The stages' plans after a change; null where one of them does not fit.
         StagePlan[]? Fitting(ModelDescription changed, params int[] stages) =>
-            Planner.Plan(changed, cancellation: cancellation) is { Plan: { } other, HasStructuralErrors: false }
+            Planner.Price(changed, inference, cancellation) is { Plan: { } other, HasStructuralErrors: false }
             && other.Stages.Count == plan.Stages.Count
             && stages.All(s => other.Stages[s].KnownBytes <= DeviceMemory.Of(other.Stages[s], changed, other.Options))
                 ? stages.Select(s => other.Stages[s]).ToArray()

@@ -7,10 +7,15 @@ namespace Dho2.Planning;
 internal sealed class StageActivations
 {
     private readonly List<TensorMemory> kept = [];
+    private readonly HashSet<int> keptStorages = [];
     private readonly List<TensorMemory> passing = [];
     private readonly List<Dimension> gradients = [];
     private Dimension second = Dimension.Of(0);
     private bool isKnown = true;
+
+    // By the samples of a micro-batch: of them there are two sizes at most, which are asked for again and again.
+    private readonly Dictionary<int, long?> keptBytes = [];
+    private readonly Dictionary<int, long?> temporaryBytes = [];
 
     /// <summary>Collects the tensors of a stage.</summary>
     /// <param name="operations">Its operations.</param>
@@ -45,7 +50,15 @@ internal sealed class StageActivations
     }
 
     /// <summary>Bytes that a micro-batch of so many samples keeps between its forward and its backward.</summary>
-    public long? Kept(int samples) => isKnown ? MemoryModel.Sum(kept.Select(m => MemoryModel.Bytes(m.Bytes, samples))) : null;
+    public long? Kept(int samples)
+    {
+        if (!keptBytes.TryGetValue(samples, out long? bytes))
+        {
+            keptBytes[samples] = bytes = isKnown ? MemoryModel.Sum(kept.Select(m => MemoryModel.Bytes(m.Bytes, samples))) : null;
+        }
+
+        return bytes;
+    }
 
     /// <summary>Bytes that its graphs keep when the backward is to be differentiated as well.</summary>
     public long? Twice(int samples) => SafeInteger.Add(Kept(samples), MemoryModel.Bytes(second, samples));
@@ -56,9 +69,18 @@ internal sealed class StageActivations
     /// </summary>
     public long? Temporary(int samples)
     {
-        var saved = new HashSet<int>(kept.Select(m => m.Storage));
+        if (!temporaryBytes.TryGetValue(samples, out long? bytes))
+        {
+            temporaryBytes[samples] = bytes = FindTemporary(samples);
+        }
+
+        return bytes;
+    }
+
+    private long? FindTemporary(int samples)
+    {
         long? forward = isKnown
-            ? MemoryModel.Sum(passing.Where(m => !saved.Contains(m.Storage)).Select(m => MemoryModel.Bytes(m.Bytes, samples)))
+            ? MemoryModel.Sum(passing.Where(m => !keptStorages.Contains(m.Storage)).Select(m => MemoryModel.Bytes(m.Bytes, samples)))
             : null;
         long? backward = 0;
         foreach (Dimension gradient in gradients)
@@ -73,7 +95,7 @@ internal sealed class StageActivations
     {
         foreach (TensorMemory memory in memories.Where(m => m is not null).Select(m => m!.Value))
         {
-            if (!elsewhere.Contains(memory.Storage) && !kept.Any(m => m.Storage == memory.Storage))
+            if (!elsewhere.Contains(memory.Storage) && keptStorages.Add(memory.Storage))
             {
                 kept.Add(memory);
             }

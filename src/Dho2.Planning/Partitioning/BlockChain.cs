@@ -6,15 +6,20 @@ namespace Dho2.Planning;
 
 /// <summary>
 /// A model in evaluation order as blocks that cannot be cut, each with at least one layer, and the cuts between them with
-/// everything that is live there: a value that skips several blocks is carried, and paid for, by each cut on its way.
+/// everything that is live there: a value that skips several blocks is carried, and paid for, by each cut on its way. Where
+/// there are very many blocks, neighbours are joined, because a search looks at every run of them.
 /// </summary>
 internal sealed class BlockChain
 {
+    /// <summary>The most blocks of a chain whose layers state no stages.</summary>
+    public const int MostBlocks = 128;
+
     private readonly int inputs;
     private readonly int[] last;
 
-    private BlockChain(IReadOnlyList<Block> blocks, IReadOnlyList<long> cuts, bool isKnown, int inputs, int[] last)
+    private BlockChain(IReadOnlyList<Block> blocks, IReadOnlyList<long> cuts, bool isKnown, bool isJoined, int inputs, int[] last)
     {
+        IsJoined = isJoined;
         this.inputs = inputs;
         this.last = last;
         Blocks = blocks;
@@ -30,6 +35,9 @@ internal sealed class BlockChain
 
     /// <summary>Whether the time of every operation is known; where not, blocks count alike.</summary>
     public bool IsKnown { get; }
+
+    /// <summary>Whether there were so many blocks that neighbours were joined: the search is not exact then.</summary>
+    public bool IsJoined { get; }
 
     /// <summary>Cuts a model into its blocks.</summary>
     /// <param name="model">The model; its indices are consistent.</param>
@@ -67,13 +75,16 @@ internal sealed class BlockChain
             blocks.Add(new(
                 operations,
                 operations.Select(o => model.Operations[o].Layer).Where(layer => layer >= 0).Distinct().ToArray(),
-                isKnown ? operations.Sum(o => times[o]!.Value) : 1));
+                isKnown ? operations.Aggregate(0L, (sum, o) => SafeInteger.Add(sum, times[o]!.Value) ?? long.MaxValue / 8) : 1));
         }
 
+        bool isJoined = blocks.Count > MostBlocks;
+        blocks = isJoined ? Joined(model, blocks) : blocks;
         return new(
             blocks,
-            starts.Skip(1).Select(start => isKnown ? OperationTimes.ExchangeOf([live[start]], profile) : 0).ToList(),
+            blocks.Skip(1).Select(block => isKnown ? OperationTimes.ExchangeOf([live[block.Operations[0]]], profile) : 0).ToList(),
             isKnown,
+            isJoined,
             inputs,
             last);
     }
@@ -81,6 +92,32 @@ internal sealed class BlockChain
     /// <summary>The values that are there before an operation, and used by it or a later one.</summary>
     public IReadOnlyList<int> LiveBefore(int operation) =>
         Enumerable.Range(0, inputs + operation).Where(value => last[value] >= operation).ToList();
+
+    /// <summary>Neighbours joined to runs of about the same time; what states another stage stays apart.</summary>
+    private static List<Block> Joined(ModelDescription model, List<Block> blocks)
+    {
+        // Two neighbouring runs take more than a share together, so that there are at most twice as many as shares.
+        decimal share = blocks.Sum(block => (decimal)block.Forward) * 2 / MostBlocks;
+        var joined = new List<Block>();
+        for (int first = 0, next; first < blocks.Count; first = next)
+        {
+            decimal time = blocks[first].Forward;
+            for (next = first + 1; next < blocks.Count && (time += blocks[next].Forward) <= share && HaveSameStage(blocks[next - 1], blocks[next]); next++)
+            {
+            }
+
+            Block[] run = [.. blocks.Skip(first).Take(next - first)];
+            joined.Add(new(
+                [.. run.SelectMany(block => block.Operations)],
+                [.. run.SelectMany(block => block.Layers).Distinct()],
+                run.Aggregate(0L, (sum, block) => SafeInteger.Add(sum, block.Forward) ?? long.MaxValue / 8)));
+        }
+
+        return joined;
+
+        bool HaveSameStage(Block one, Block other) =>
+            one.Layers.Concat(other.Layers).Select(layer => model.Layers[layer].Stage).Distinct().Count() == 1;
+    }
 
     /// <summary>The position of the last operation that uses each value; one after the end for results.</summary>
     private static int[] LastUses(ModelDescription model, List<int>[] uses)

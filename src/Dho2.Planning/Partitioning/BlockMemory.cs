@@ -15,10 +15,26 @@ internal sealed class BlockMemory
     private readonly int perRank;
     private readonly MemoryModel memory;
     private readonly long? modelSize;
-    private readonly Dictionary<(int Start, int End), StageContents> contents = [];
 
-    public BlockMemory(ModelDescription model, ModelOptions options, InferenceResult inference, BlockChain chain, int stages)
+    // For each stage, by end: the latest start of a run up to there or less that does not fit.
+    private readonly Dictionary<int, int[]> latestTooLarge = [];
+    private readonly Dictionary<(int Start, int End), StageContents> contents;
+
+    /// <param name="model">The model.</param>
+    /// <param name="options">Its options.</param>
+    /// <param name="inference">What is known of its shapes.</param>
+    /// <param name="chain">Its blocks.</param>
+    /// <param name="stages">The number of stages.</param>
+    /// <param name="contents">What runs of blocks hold, as far as it was found for another number of stages.</param>
+    public BlockMemory(
+        ModelDescription model,
+        ModelOptions options,
+        InferenceResult inference,
+        BlockChain chain,
+        int stages,
+        Dictionary<(int Start, int End), StageContents> contents)
     {
+        this.contents = contents;
         this.model = model;
         this.options = options;
         this.inference = inference;
@@ -37,8 +53,41 @@ internal sealed class BlockMemory
         modelSize = MemoryModel.Sum(chain.Blocks.SelectMany(block => block.Layers).Distinct().Select(CountOf));
     }
 
-    /// <summary>Whether a stage of the blocks fits its device; what cannot be known counts as nothing.</summary>
+    /// <summary>
+    /// Whether a stage of the blocks fits its device; what cannot be known counts as nothing. In a long chain, what holds all
+    /// of a run that does not fit does not either: only what crosses its ends could be less.
+    /// </summary>
     public bool Fits(int stage, int start, int end)
+    {
+        if (!chain.IsJoined)
+        {
+            return IsHeld(stage, start, end);
+        }
+
+        if (!latestTooLarge.TryGetValue(stage, out int[]? latest))
+        {
+            latestTooLarge[stage] = latest = [.. Enumerable.Repeat(-1, chain.Blocks.Count + 1)];
+        }
+
+        if (start <= latest[end])
+        {
+            return false;
+        }
+
+        if (IsHeld(stage, start, end))
+        {
+            return true;
+        }
+
+        for (int later = end; later < latest.Length; later++)
+        {
+            latest[later] = Math.Max(latest[later], start);
+        }
+
+        return false;
+    }
+
+    private bool IsHeld(int stage, int start, int end)
     {
         if (!contents.TryGetValue((start, end), out StageContents? held))
         {

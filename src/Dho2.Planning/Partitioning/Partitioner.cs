@@ -27,27 +27,28 @@ internal static class Partitioner
             return null;
         }
 
+        long[] upTo = TimesUpTo(chain);
         var best = new (long Slowest, long Exchange, int Start)?[stages + 1, count + 1];
         best[0, 0] = (0, 0, 0);
+        var candidates = new List<(long Slowest, long Exchange, int Start)>();
         for (int stage = 1; stage <= stages; stage++)
         {
             for (int end = stage; end <= count - (stages - stage); end++)
             {
                 cancellation.ThrowIfCancellationRequested();
+                candidates.Clear();
                 for (int start = stage - 1; start < end; start++)
                 {
-                    if (best[stage - 1, start] is not { } before || !mayHold(stage - 1, start, end))
+                    if (best[stage - 1, start] is { } before)
                     {
-                        continue;
-                    }
-
-                    long slowest = Math.Max(before.Slowest, TimeOf(chain, start, end));
-                    long exchange = before.Exchange + (end < count ? chain.Cuts[end - 1] : 0);
-                    if (best[stage, end] is not { } known || (slowest, exchange).CompareTo((known.Slowest, known.Exchange)) < 0)
-                    {
-                        best[stage, end] = (slowest, exchange, start);
+                        candidates.Add((
+                            Math.Max(before.Slowest, ExchangeOf(chain, start, end) + upTo[end] - upTo[start]),
+                            before.Exchange + (end < count ? chain.Cuts[end - 1] : 0),
+                            start));
                     }
                 }
+
+                best[stage, end] = FirstAllowed(candidates, start => mayHold(stage - 1, start, end));
             }
         }
 
@@ -68,12 +69,55 @@ internal static class Partitioner
     /// <summary>Picoseconds that a stage of some blocks works on a micro-batch, exchange included.</summary>
     public static long TimeOf(BlockChain chain, int start, int end)
     {
-        long time = (start > 0 ? chain.Cuts[start - 1] : 0) + (end < chain.Blocks.Count ? chain.Cuts[end - 1] : 0);
+        long time = ExchangeOf(chain, start, end);
         for (int block = start; block < end; block++)
         {
             time += (1 + OperationTimes.BackwardFactor) * chain.Blocks[block].Forward;
         }
 
         return time;
+    }
+
+    private static long ExchangeOf(BlockChain chain, int start, int end) =>
+        (start > 0 ? chain.Cuts[start - 1] : 0) + (end < chain.Blocks.Count ? chain.Cuts[end - 1] : 0);
+
+    private static long[] TimesUpTo(BlockChain chain)
+    {
+        var times = new long[chain.Blocks.Count + 1];
+        for (int block = 0; block < chain.Blocks.Count; block++)
+        {
+            times[block + 1] = times[block] + ((1 + OperationTimes.BackwardFactor) * chain.Blocks[block].Forward);
+        }
+
+        return times;
+    }
+
+    /// <summary>
+    /// The best candidate that is allowed: whether it is, which takes the longest to find out, is asked of as few as need be.
+    /// </summary>
+    private static (long Slowest, long Exchange, int Start)? FirstAllowed(
+        List<(long Slowest, long Exchange, int Start)> candidates, Func<int, bool> isAllowed)
+    {
+        if (candidates.Count == 0)
+        {
+            return null;
+        }
+
+        (long Slowest, long Exchange, int Start) first = candidates.Min();
+        if (isAllowed(first.Start))
+        {
+            return first;
+        }
+
+        candidates.Sort();
+        foreach ((long Slowest, long Exchange, int Start) candidate in candidates.Skip(1))
+        {
+            if (isAllowed(candidate.Start))
+            {
+                return candidate;
+            }
+        }
+
+        return null;
     }
 }

@@ -95,6 +95,7 @@ public static class StageChooser
         }
 
         var pins = new StagePins(model, chain, all);
+        var contents = new Dictionary<(int Start, int End), StageContents>();
         int stages = options.Stages > 0 ? options.Stages : NumberedOf(model);
         if (stages > 0)
         {
@@ -119,7 +120,7 @@ public static class StageChooser
 
         PartitionProposal? Split(int count, bool withMemory)
         {
-            var memory = withMemory ? new BlockMemory(model, options, inference, chain, count) : null;
+            var memory = withMemory ? new BlockMemory(model, options, inference, chain, count, contents) : null;
             int[]? starts = Partitioner.Split(
                 chain,
                 count,

@@ -25,8 +25,23 @@ public static class Planner
             return new(null, problems.ToEquatableArray());
         }
 
-        ModelOptions options = (overrides ?? new()).Apply(model.Options);
-        InferenceResult inference = ShapeInference.Infer(model, cancellation);
+        return Plan(model, (overrides ?? new()).Apply(model.Options), ShapeInference.Infer(model, cancellation), problems, cancellation);
+    }
+
+    /// <summary>
+    /// Plans a variant of a model whose shapes are known, to see what it would need: it has no hash, and nobody asks
+    /// whether another partition were better.
+    /// </summary>
+    /// <param name="variant">The model with other stages, ranks or numbers.</param>
+    /// <param name="inference">What is known of the model's shapes, which are the variant's too.</param>
+    /// <param name="cancellation">Ends the work early.</param>
+    /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
+    internal static PlanResult Price(ModelDescription variant, InferenceResult inference, CancellationToken cancellation) =>
+        Plan(variant, variant.Options, inference, [], cancellation, isFinal: false);
+
+    private static PlanResult Plan(
+        ModelDescription model, ModelOptions options, InferenceResult inference, List<PlanProblem> problems, CancellationToken cancellation, bool isFinal = true)
+    {
         model = StageChooser.Fill(model, inference, cancellation);
         StageAssignment? assignment = StageAssignment.Make(model, inference.Values, problems, cancellation);
         if (assignment is null)
@@ -53,7 +68,12 @@ public static class Planner
         PlanChecks.Check(model, plan, problems);
         CurvatureChecks.Check(model, plan, inference, problems);
         BatchStatisticsCheck.Check(model, plan, problems);
-        BalanceCheck.Check(model, plan, inference, problems, cancellation);
+        if (isFinal)
+        {
+            plan = plan with { Hash = PlanHash.Of(model, plan) };
+            BalanceCheck.Check(model, plan, inference, problems, cancellation);
+        }
+
         return new(plan, problems.ToEquatableArray());
     }
 
@@ -74,7 +94,7 @@ public static class Planner
             priced = Price();
         }
 
-        var plan = new Plan(
+        return new(
             model.MetadataName,
             options,
             priced.ToEquatableArray(),
@@ -84,7 +104,6 @@ public static class Planner
             Hash: "",
             CurvaturePlan.Of(model, options, priced, size, retains),
             ties);
-        return plan with { Hash = PlanHash.Of(model, plan) };
 
         StagePlan[] Price()
         {

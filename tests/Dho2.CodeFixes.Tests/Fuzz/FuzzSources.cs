@@ -6,20 +6,40 @@ using Dho2.Tests.Shared;
 
 namespace Dho2.CodeFixes.Tests.Fuzz;
 
-/// <summary>What is mutated: the samples' models, and one with everything that a model can have.</summary>
+/// <summary>A source that is mutated.</summary>
+/// <param name="Name">What it is called.</param>
+/// <param name="Text">The source.</param>
+/// <param name="Companions">The other sources of its project, which stay as they are.</param>
+internal sealed record FuzzSource(string Name, string Text, IReadOnlyList<string> Companions);
+
+/// <summary>What is mutated: the samples' models and their modules, and one with everything that a model can have.</summary>
 internal static class FuzzSources
 {
-    /// <summary>The sources.</summary>
-    public static IReadOnlyList<string> All { get; } =
+    /// <summary>
+    /// The sources: each model of a sample beside the module classes that it is made of, and each of these beside a model
+    /// that uses it.
+    /// </summary>
+    public static IReadOnlyList<FuzzSource> All { get; } =
     [
-        .. Directory.EnumerateFiles(BuildMetadata.RepositoryPath("samples"), "*.cs", SearchOption.AllDirectories)
-            .Where(file => !file.Split(Path.DirectorySeparatorChar).Any(part => part is "Generated" or "obj" or "bin"))
-            .Order(StringComparer.Ordinal)
-            .Select(File.ReadAllText)
-            .Where(text => text.Contains("[Pipeline(", StringComparison.Ordinal)),
-        Rich,
-        Lists,
+        .. Directory.EnumerateDirectories(BuildMetadata.RepositoryPath("samples")).Order(StringComparer.Ordinal).SelectMany(OfSample),
+        new FuzzSource("Rich", Rich, []),
+        new FuzzSource("Lists", Lists, []),
     ];
+
+    private static IEnumerable<FuzzSource> OfSample(string directory)
+    {
+        (string Name, string Text)[] files =
+        [
+            .. Directory.EnumerateFiles(directory, "*.cs").Order(StringComparer.Ordinal)
+                .Select(file => (Path.GetFileName(file), File.ReadAllText(file)))
+                .Where(file => file.Item2.Contains(": Module<", StringComparison.Ordinal)),
+        ];
+        (string Name, string Text)[] models = [.. files.Where(file => file.Text.Contains("[Pipeline(", StringComparison.Ordinal))];
+        (string Name, string Text)[] modules = [.. files.Except(models)];
+        return models.Select(model => new FuzzSource(model.Name, model.Text, [.. modules.Select(module => module.Text)]))
+            .Concat(modules.Select(module => new FuzzSource(
+                module.Name, module.Text, [.. modules.Append(models[^1]).Where(other => other != module).Select(other => other.Text)])));
+    }
 
     private const string Usings =
         """

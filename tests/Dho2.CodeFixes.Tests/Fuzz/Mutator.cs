@@ -10,18 +10,17 @@ internal sealed class Mutator
 {
     private readonly string[] tokens;
     private readonly string[] lines;
-    private readonly Random random;
 
     /// <param name="source">The good source.</param>
-    /// <param name="seed">What makes the mutants the same in every run.</param>
-    public Mutator(string source, int seed)
+    public Mutator(string source)
     {
         tokens = [.. SyntaxFactory.ParseTokens(source).Select(token => token.ToFullString())];
         lines = [.. source.Split('\n').Select(line => line + "\n")];
-        random = new Random(seed);
     }
 
-    public string Next()
+    /// <summary>Makes the next mutant.</summary>
+    /// <param name="random">What decides; the same seed makes the same mutants in every run.</param>
+    public string Next(Random random)
     {
         List<string> parts = [.. random.Next(4) == 0 ? lines : tokens];
         for (int edits = 1 + random.Next(2); edits > 0; edits--)

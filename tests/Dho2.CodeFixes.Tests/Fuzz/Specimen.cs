@@ -68,24 +68,37 @@ internal sealed class Specimen
         options: new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, nullableContextOptions: NullableContextOptions.Enable));
 
     private readonly AdhocWorkspace workspace = new();
+    private readonly Mutator mutator;
+    private readonly ImmutableArray<DiagnosticAnalyzer> analyzers = [new PipelineAnalyzer()];
     private readonly DocumentId document;
     private readonly Solution solution;
     private readonly SyntaxTree original;
     private readonly CSharpCompilation compilation;
     private GeneratorDriver driver;
 
-    public Specimen(string source)
+    public Specimen(FuzzSource source)
     {
-        original = CSharpSyntaxTree.ParseText(source, ParseOptions, Path);
-        compilation = Empty.AddSyntaxTrees(original);
+        mutator = new Mutator(source.Text);
+        original = CSharpSyntaxTree.ParseText(source.Text, ParseOptions, Path);
+        compilation = Empty
+            .AddSyntaxTrees(source.Companions.Select((text, i) => CSharpSyntaxTree.ParseText(text, ParseOptions, CompanionPath(i))))
+            .AddSyntaxTrees(original);
         driver = CSharpGeneratorDriver.Create([new PipelineGenerator().AsSourceGenerator()], parseOptions: ParseOptions);
         ProjectId project = ProjectId.CreateNewId();
         document = DocumentId.CreateNewId(project);
         solution = workspace.CurrentSolution
             .AddProject(ProjectInfo.Create(
                 project, VersionStamp.Default, "Sample", "Sample", LanguageNames.CSharp, compilationOptions: Empty.Options, parseOptions: ParseOptions, metadataReferences: Empty.References))
-            .AddDocument(document, "Net.cs", source, filePath: Path);
+            .AddDocument(document, "Net.cs", source.Text, filePath: Path);
+        for (int i = 0; i < source.Companions.Count; i++)
+        {
+            solution = solution.AddDocument(DocumentId.CreateNewId(project), $"Companion{i}.cs", source.Companions[i], filePath: CompanionPath(i));
+        }
     }
+
+    /// <summary>Makes the next mutant.</summary>
+    /// <param name="random">What decides.</param>
+    public string Mutate(Random random) => mutator.Next(random);
 
     /// <summary>Runs everything over a mutant.</summary>
     /// <param name="mutant">Its text.</param>
@@ -109,7 +122,7 @@ internal sealed class Specimen
         bool hasStages = run.GeneratedSources.Any(source => source.HintName.EndsWith(".Stages.g.cs", StringComparison.Ordinal));
         Exception? failure = null;
         CompilationWithAnalyzers analysis = output.WithAnalyzers(
-            [new PipelineAnalyzer()],
+            analyzers,
             new CompilationWithAnalyzersOptions(
                 new AnalyzerOptions([]), (thrown, _, _) => failure ??= thrown, concurrentAnalysis: false, logAnalyzerExecutionTime: false));
         ImmutableArray<Diagnostic> all = await analysis.GetAllDiagnosticsAsync(cancellation);
@@ -122,7 +135,7 @@ internal sealed class Specimen
         }
 
         Diagnostic[] errors = [.. all.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error && !own.Contains(diagnostic))];
-        Diagnostic? added = errors.FirstOrDefault(error => error.Location.SourceTree is { } place && place != tree);
+        Diagnostic? added = errors.FirstOrDefault(error => error.Location.SourceTree is { } place && !input.ContainsSyntaxTree(place));
         HashSet<string> alone = [];
         if (errors.Length > 0 && added is null)
         {
@@ -161,8 +174,10 @@ internal sealed class Specimen
         return sources.Select(source => source.SyntaxTree).SequenceEqual(surfaces) ? null : input.AddSyntaxTrees(surfaces);
     }
 
+    private static string CompanionPath(int index) => $"/project/Companion{index}.cs";
+
     private static string Key(Diagnostic error) =>
-        $"{error.Id} {(error.Location.SourceTree?.FilePath == Path ? error.Location.SourceSpan : default)} {error.GetMessage(System.Globalization.CultureInfo.InvariantCulture)}";
+        $"{error.Id} {error.Location.SourceTree?.FilePath} {error.Location.SourceSpan} {error.GetMessage(System.Globalization.CultureInfo.InvariantCulture)}";
 
     /// <summary>The files that hold the API, and no stage.</summary>
     private static bool IsSurface(GeneratedSourceResult source) =>

@@ -107,6 +107,19 @@ public class PartitionerTests
         Assert.DoesNotContain(result.Problems, p => p.Kind == ProblemKind.StageDoesNotFit);
     }
 
+    /// <summary>A loop with one nought too many makes a thousand layers: every run of them would be looked at, for hours.</summary>
+    [Fact]
+    public void OfVeryManyLayersNeighboursStayTogether()
+    {
+        ModelDescription model = Chain([.. Enumerable.Repeat(64, 1500)], 4);
+        model = model with { Options = model.Options with { DeviceMemory = NeededBy(model) / 2 } };
+        PartitionProposal proposal = StageChooser.Propose(model)!;
+        Assert.Equal(4, proposal.Count);
+        Assert.Equal(proposal.Stages.Order(), proposal.Stages);
+        int[] counts = [.. proposal.Stages.GroupBy(stage => stage).Select(stage => stage.Count())];
+        Assert.InRange(counts.Max() - counts.Min(), 0, 2 * 1500 / BlockChain.MostBlocks * 4);
+    }
+
     [Fact]
     public void WhatIsKnownIsNotSearchedAgain()
     {
