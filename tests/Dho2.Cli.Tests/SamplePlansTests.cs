@@ -4,19 +4,21 @@ using Dho2.Tests.Shared;
 
 namespace Dho2.Cli.Tests;
 
-/// <summary>The plans that lie beside the samples are what the tool shows today.</summary>
+/// <summary>
+/// The plans that lie beside the samples are what the tool shows today. That of DoesNotFit, which is not part of the solution,
+/// is looked at where it is built.
+/// </summary>
 public sealed class SamplePlansTests
 {
     // Set to 1 to write the plans anew, after a change that is meant.
     private static readonly bool Writes = Environment.GetEnvironmentVariable("DHO2_WRITE_PLANS") is "1";
 
     [Theory]
-    [InlineData("Mnist", 0)]
-    [InlineData("CifarResNet", 0)]
-    [InlineData("CharGpt", 0)]
-    [InlineData("Vgg", 0)]
-    [InlineData("DoesNotFit", 1)]
-    public void TheSamplesPlanIsWhatTheToolShows(string sample, int expectedStatus)
+    [InlineData("Mnist")]
+    [InlineData("CifarResNet")]
+    [InlineData("CharGpt")]
+    [InlineData("Vgg")]
+    public void TheSamplesPlanIsWhatTheToolShows(string sample)
     {
         string folder = BuildMetadata.RepositoryPath($"samples/{sample}");
         string picture = Path.Combine(folder, "plan.svg"), table = Path.Combine(folder, "plan.md");
@@ -24,7 +26,7 @@ public sealed class SamplePlansTests
         try
         {
             (int status, string output, string errors) = Tool.Run("plan", folder, "--svg", drawn);
-            Assert.True(status == expectedStatus, errors);
+            Assert.True(status == 0, errors);
             string text = $"```\n$ dho2 plan samples/{sample}\n{output.Trim('\n')}\n```\n";
             if (Writes)
             {

@@ -105,6 +105,15 @@ public sealed partial class SampleRunTests : IDisposable
 
         (exitCode, output) = Build(project, "-p:DefineConstants=FITS");
         Assert.True(exitCode == 0, output);
+
+        // The plan beside it is what the tool shows, errors or not.
+        string tool = BuildMetadata.RepositoryPath($"src/Dho2.Cli/bin/{BuildMetadata.Get("Configuration")}/net10.0/Dho2.Cli.dll");
+        string picture = Path.Combine(folder.FullName, "plan.svg");
+        (exitCode, output, string complaints) = Dotnet.RunApart(Path.GetTempPath(), new Dictionary<string, string>(), tool, "plan", project, "--svg", picture);
+        Assert.Equal(1, exitCode);
+        Assert.Contains("error DHO1401: Stage 1 needs", complaints, StringComparison.Ordinal);
+        Assert.Equal(File.ReadAllText(Path.Combine(project, "plan.svg")), File.ReadAllText(picture));
+        Assert.Equal(File.ReadAllText(Path.Combine(project, "plan.md")), $"```\n$ dho2 plan samples/DoesNotFit\n{output.Trim('\n')}\n```\n");
     }
 
     // The projects it depends on were built for these tests.
