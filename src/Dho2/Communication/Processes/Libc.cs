@@ -26,6 +26,22 @@ internal static unsafe partial class Libc
     /// <summary>The processors of the machine, whichever this process may use.</summary>
     public static long Processors() => SysConf(ProcessorsOnline);
 
+    /// <summary>Gives memory back to the system that was allocated and is free again; does nothing where the C library is not glibc.</summary>
+    public static void ReleaseFreeMemory()
+    {
+        if (OperatingSystem.IsLinux())
+        {
+            try
+            {
+                _ = MallocTrim(0);
+            }
+            catch (EntryPointNotFoundException)
+            {
+                // Of musl: it has no such function, and keeps little.
+            }
+        }
+    }
+
     /// <summary>Sleeps for less than a tick of the scheduler's clock.</summary>
     public static void SleepMicroseconds(uint microseconds) => _ = USleep(microseconds);
 
@@ -56,6 +72,9 @@ internal static unsafe partial class Libc
 
     [LibraryImport("libc", EntryPoint = "setenv", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int SetEnv(string name, string value, int overwrite);
+
+    [LibraryImport("libc", EntryPoint = "malloc_trim")]
+    private static partial int MallocTrim(nuint kept);
 
     [LibraryImport("libc", EntryPoint = "dlopen", StringMarshalling = StringMarshalling.Utf8)]
     private static partial IntPtr DlOpen(string file, int flags);

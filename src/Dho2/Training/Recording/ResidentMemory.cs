@@ -1,5 +1,6 @@
 using System;
 using System.Diagnostics;
+using Dho2.Communication;
 
 namespace Dho2;
 
@@ -11,6 +12,9 @@ internal sealed class ResidentMemory
 
     public ResidentMemory()
     {
+        // What was in use before and is free again, such as of reading data, would be used anew without being seen.
+        GC.Collect();
+        Libc.ReleaseFreeMemory();
         using Process self = Process.GetCurrentProcess();
         Baseline = self.WorkingSet64;
         peakBefore = self.PeakWorkingSet64;
