@@ -24,6 +24,11 @@ internal static class MemorySection
         }
 
         WriteKeys(page, ranks);
+        if (record.Estimates.Count == 0 && record.Manifest.Stages.Any(stage => stage.Memory.Any(term => term.Kind == nameof(MemoryKind.Basis) && term.Bytes > 0)))
+        {
+            page.Append("<p>No estimate has been made so far: what curvature is planned to take was not needed.</p>\n");
+        }
+
         page.Append("<p>Measured is the process's peak of resident memory above what it had before its trainer was built. Buffers that native libraries keep, and what the allocator does not give back, are in it and not in the plan. Memory of a GPU is not measured.</p>\n");
         HtmlPage.Table(
             page,

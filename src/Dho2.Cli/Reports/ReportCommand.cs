@@ -18,20 +18,26 @@ internal static class ReportCommand
         var run = new Argument<string>("run") { Description = "The folder of a run's record: TrainingOptions.Record, or a sample's --record. The run may still go on." };
         var output = new Option<string?>("--output", "-o") { Description = $"Where the page goes; {DefaultName} in the run's folder if not given.", HelpName = "file" };
         var trace = new Option<string?>("--trace") { Description = "Write what all ranks did in the traced steps as one file for chrome://tracing or Perfetto.", HelpName = "file" };
+        var tensorBoard = new Option<string?>("--tensorboard") { Description = "Write an event file of TensorBoard with all losses, eigenvalues, residuals and the memory.", HelpName = "folder" };
         var command = new Command("report", "Shows how a run went, as one page: losses, eigenvalues, residuals, memory planned and measured, what each rank did. Ends with 1 if the record is damaged.")
         {
-            run, output, trace,
+            run, output, trace, tensorBoard,
         };
-        command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(run), parsed.GetValue(output), parsed.GetValue(trace)));
+        command.SetAction(parsed => Run(terminal, parsed.GetRequiredValue(run), parsed.GetValue(output), parsed.GetValue(trace), parsed.GetValue(tensorBoard)));
         return command;
     }
 
-    private static int Run(Terminal terminal, string folder, string? output, string? trace)
+    private static int Run(Terminal terminal, string folder, string? output, string? trace, string? tensorBoard)
     {
         RunRecord record = RunRecord.Open(folder);
         if (trace is not null)
         {
             (record.Trace ?? throw new RecordException(folder, "it has no trace: no step after the first two is complete, or RecordOptions.TraceSteps is 0.")).Write(trace);
+        }
+
+        if (tensorBoard is not null)
+        {
+            TensorBoardExport.Write(record, tensorBoard);
         }
 
         string page = output ?? Path.Combine(folder, DefaultName);
