@@ -21,7 +21,7 @@ public sealed class FuzzTests(ITestOutputHelper output)
 
     // Mutants of one source that are made one after the other, from one seed. Fewer mutants are always the first of more.
     private const int BlockLength = 25;
-    private const int BetweenReports = 5000;
+    private const int BetweenReports = 1000;
     private const int FirstSeed = 2026;
 
     // What one mutant may take, on the slowest machine: it ends what would never end by itself.
