@@ -12,7 +12,11 @@ namespace Dho2.Pipelines;
 /// </summary>
 public sealed class FlatParameters : IDisposable
 {
+    private const long CollectedAtOnce = 1 << 18;
+
     private readonly List<torch.Tensor> gradientViews = [];
+    private readonly torch.Tensor? rounded;
+    private readonly torch.Tensor? roundedGradients;
 
     /// <summary>Moves the parameters of a stage onto new flat buffers; their values stay.</summary>
     /// <param name="layers">The stage's layers. A parameter that two layers share takes one place, under its first name.</param>
@@ -23,7 +27,22 @@ public sealed class FlatParameters : IDisposable
     /// <exception cref="NotSupportedException">A parameter has another element type.</exception>
     public FlatParameters(
         IReadOnlyList<StageLayer> layers, torch.ScalarType dtype, torch.Device device, IReadOnlyList<ParameterMirror>? mirrors = null, int multiple = 1)
+        : this(layers, new StageContext(0) { DType = dtype, Device = device }, mirrors, multiple)
     {
+    }
+
+    /// <summary>
+    /// The same for a stage that may compute in a coarser type than its parameters are trained in: the flat buffers are of the
+    /// finer type, and what the modules have are roundings of it.
+    /// </summary>
+    /// <param name="layers">The stage's layers.</param>
+    /// <param name="context">The context that they were built with; parameters begin with the values that they had before they were rounded.</param>
+    /// <param name="mirrors">Parameters within the layers that another stage owns; null for none.</param>
+    /// <param name="multiple">The buffers are padded with zeros to a multiple of so many elements.</param>
+    /// <exception cref="NotSupportedException">A parameter has neither of the context's element types.</exception>
+    public FlatParameters(IReadOnlyList<StageLayer> layers, StageContext context, IReadOnlyList<ParameterMirror>? mirrors = null, int multiple = 1)
+    {
+        (torch.ScalarType dtype, torch.Device device) = (context.MasterType ?? context.DType, context.Device);
         var parameters = new List<(string Name, Parameter Parameter)>();
         var seen = new HashSet<(IntPtr, long)>((mirrors ?? []).Select(mirror => TensorIdentity.Of(mirror.Parameter)));
         foreach ((string name, Parameter parameter) in layers.SelectMany(ParametersOf))
@@ -34,7 +53,7 @@ public sealed class FlatParameters : IDisposable
             }
         }
 
-        if (parameters.FirstOrDefault(p => p.Parameter.dtype != dtype) is { Parameter: { } other, Name: { } otherName })
+        if (parameters.FirstOrDefault(p => p.Parameter.dtype != dtype && p.Parameter.dtype != context.DType) is { Parameter: { } other, Name: { } otherName })
         {
             throw new NotSupportedException($"Parameter '{otherName}' is {other.dtype}, its stage is {dtype}: a stage's parameters share one element type.");
         }
@@ -47,6 +66,12 @@ public sealed class FlatParameters : IDisposable
         PaddedGradients = torch.zeros(padded, dtype, device).DetachFromDisposeScope();
         Values = padded == Count ? PaddedValues : PaddedValues.narrow(0, 0, Count).DetachFromDisposeScope();
         Gradients = padded == Count ? PaddedGradients : PaddedGradients.narrow(0, 0, Count).DetachFromDisposeScope();
+        if (context.IsMixed)
+        {
+            rounded = torch.zeros(Count, context.DType, device).DetachFromDisposeScope();
+            roundedGradients = torch.zeros(Count, context.DType, device).DetachFromDisposeScope();
+        }
+
         var segments = new List<FlatSegment>();
         long offset = 0;
         foreach ((string name, Parameter parameter) in parameters)
@@ -54,9 +79,13 @@ public sealed class FlatParameters : IDisposable
             long[] shape = [.. parameter.shape];
             long length = parameter.numel();
             torch.Tensor view = Values.narrow(0, offset, length).view(shape);
-            view.copy_(parameter);
-            parameter.set_(view);
-            torch.Tensor gradient = Gradients.narrow(0, offset, length).view(shape).DetachFromDisposeScope();
+            using torch.Tensor? exact = context.TakeUnrounded(parameter);
+            view.copy_(exact ?? parameter);
+
+            // What stays in the finer type has no need of a rounding.
+            bool isRounded = rounded is not null && parameter.dtype != dtype;
+            parameter.set_(isRounded ? rounded!.narrow(0, offset, length).view(shape) : view);
+            torch.Tensor gradient = (isRounded ? roundedGradients! : Gradients).narrow(0, offset, length).view(shape).DetachFromDisposeScope();
             parameter.grad = gradient;
             gradientViews.Add(gradient);
             segments.Add(new(name, offset, length, shape));
@@ -66,15 +95,17 @@ public sealed class FlatParameters : IDisposable
         Segments = segments;
         Parameters = [.. parameters.Select(p => p.Parameter)];
         Buffers = [.. layers.SelectMany(BuffersOf)];
+        context.ReleaseUnrounded();
+        PublishValues();
     }
 
     /// <summary>The number of elements (n_s).</summary>
     public long Count { get; }
 
-    /// <summary>The parameters, shape (n_s).</summary>
+    /// <summary>The parameters, shape (n_s); where the stage computes in a coarser type, the modules see changes after <see cref="PublishValues"/>.</summary>
     public torch.Tensor Values { get; }
 
-    /// <summary>Their gradients, shape (n_s); backward adds to them.</summary>
+    /// <summary>Their gradients, shape (n_s); backward adds to them, or, where the stage computes in a coarser type, <see cref="CollectGradients()"/>.</summary>
     public torch.Tensor Gradients { get; }
 
     /// <summary>The parameters and the padding behind them.</summary>
@@ -82,6 +113,9 @@ public sealed class FlatParameters : IDisposable
 
     /// <summary>The gradients and the padding behind them.</summary>
     internal torch.Tensor PaddedGradients { get; }
+
+    /// <summary>The parameters in the type that the stage computes in, shape (n_s): <see cref="Values"/> itself, or its rounding.</summary>
+    internal torch.Tensor ComputeValues => rounded ?? Values;
 
     /// <summary>The place of each parameter, in order.</summary>
     public IReadOnlyList<FlatSegment> Segments { get; }
@@ -92,6 +126,50 @@ public sealed class FlatParameters : IDisposable
     /// <summary>The buffers of the layers, such as running statistics, by their names in the unsplit model; not on the flat buffer.</summary>
     public IReadOnlyList<(string Name, torch.Tensor Buffer)> Buffers { get; }
 
+    /// <summary>Each parameter by its name in the unsplit model, as a view of <see cref="Values"/> that belongs to the current scope, and each buffer.</summary>
+    public IEnumerable<(string Name, torch.Tensor Value)> NamedValues() =>
+        Segments.Select(s => (s.Name, Values.narrow(0, s.Offset, s.Length).view([.. s.Shape]))).Concat(Buffers);
+
+    /// <summary>
+    /// Rounds the parameters to what the modules compute with: needed before a forward once <see cref="Values"/> have changed.
+    /// Nothing where the stage computes in their own type.
+    /// </summary>
+    public void PublishValues()
+    {
+        if (rounded is not null)
+        {
+            using IDisposable noGrad = torch.no_grad();
+            rounded.copy_(Values);
+        }
+    }
+
+    /// <summary>
+    /// Adds what backwards have left in the type that the stage computes in to <see cref="Gradients"/>, and clears it: after
+    /// every micro-batch, so that they add up in the finer type. Nothing where the stage computes in their own type.
+    /// </summary>
+    public void CollectGradients() => CollectGradients(0, Count);
+
+    /// <summary>The same for some of the elements, where others are being reduced.</summary>
+    /// <param name="start">The first of them.</param>
+    /// <param name="length">Their number.</param>
+    internal void CollectGradients(long start, long length)
+    {
+        if (roundedGradients is not null)
+        {
+            using DisposeScope scope = torch.NewDisposeScope();
+            using IDisposable noGrad = torch.no_grad();
+
+            // On a CPU, libtorch adds tensors of two types by way of a converted copy: a small one, for each part in turn.
+            long step = Gradients.device_type == DeviceType.CPU ? CollectedAtOnce : Math.Max(1, length);
+            for (long end = start + length; start < end; start += step)
+            {
+                torch.Tensor part = roundedGradients.narrow(0, start, Math.Min(step, end - start));
+                Gradients.narrow(0, start, part.NumberOfElements).add_(part);
+                part.zero_();
+            }
+        }
+    }
+
     /// <summary>Releases the flat buffers. The modules' parameters keep theirs alive until they are disposed.</summary>
     public void Dispose()
     {
@@ -100,6 +178,8 @@ public sealed class FlatParameters : IDisposable
         Values.Dispose();
         PaddedGradients.Dispose();
         PaddedValues.Dispose();
+        roundedGradients?.Dispose();
+        rounded?.Dispose();
     }
 
     private static IEnumerable<(string Name, Parameter Parameter)> ParametersOf(StageLayer layer) =>

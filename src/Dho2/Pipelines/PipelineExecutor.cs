@@ -60,7 +60,7 @@ public sealed class PipelineExecutor : IDisposable
                 nameof(pipeline));
         }
 
-        this.stages = [.. stages.Select(stage => new StageWork(stage, cuts))];
+        this.stages = [.. stages.Select(stage => new StageWork(stage, context, cuts))];
         this.context = context;
         this.pipeline = pipeline;
         this.loss = loss;
@@ -91,6 +91,12 @@ public sealed class PipelineExecutor : IDisposable
     /// meanwhile: one walk for each group, which goes no deeper into the stage than the group does. Null for one walk.
     /// </summary>
     internal BackwardSegments? Segments { get; set; }
+
+    /// <summary>
+    /// Called after every backward that has added to the parameters' <c>grad</c>, such as with
+    /// <see cref="FlatParameters.CollectGradients()"/>; null for nothing.
+    /// </summary>
+    public Action? GradientsAdded { get; init; }
 
     /// <summary>What the loss has counted in the last <see cref="Train"/>, on the last stage; samples where it is a mean over them.</summary>
     public double Count { get; private set; }
@@ -138,7 +144,9 @@ public sealed class PipelineExecutor : IDisposable
                         HandOn(slots, instruction, stage, slot);
                         break;
                     case InstructionKind.Backward:
-                        stage.Backward(slot, weight, instruction.MicroBatch == last ? Segments : null);
+                        bool isInParts = instruction.MicroBatch == last;
+                        stage.Backward(slot, weight, isInParts ? Segments : null);
+                        EndBackward(isInParts);
                         HandBack(slots, instruction, slot);
                         break;
                     case InstructionKind.BackwardInput:
@@ -147,6 +155,7 @@ public sealed class PipelineExecutor : IDisposable
                         break;
                     case InstructionKind.BackwardWeight:
                         stage.BackwardWeight(slot, weight);
+                        EndBackward(isInParts: false);
                         break;
                     default:
                         Exchange(instruction, stage, slot);
@@ -219,6 +228,17 @@ public sealed class PipelineExecutor : IDisposable
 
         (torch.Tensor sum, torch.Tensor count) = CountedLoss(outputs, targets);
         return (sum / samples, count.ToDouble());
+    }
+
+    // What is finished group by group is taken care of there, and may be being reduced by now.
+    private void EndBackward(bool isInParts)
+    {
+        if (!isInParts)
+        {
+            GradientsAdded?.Invoke();
+        }
+
+        Ties?.EndMicroBatch();
     }
 
     private MicroBatchSlot SlotOf(MicroBatchSlots slots, Instruction instruction) => slots[instruction.Stage / layout.Ranks, instruction.MicroBatch];

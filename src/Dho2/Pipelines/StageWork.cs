@@ -11,13 +11,15 @@ namespace Dho2.Pipelines;
 internal sealed class StageWork
 {
     private readonly IPipelineStage stage;
+    private readonly StageContext context;
     private readonly CutPlan? incoming;
     private readonly CutPlan? outgoing;
     private readonly Lazy<torch.Tensor[]> parameters;
 
-    public StageWork(IPipelineStage stage, IReadOnlyList<CutPlan> cuts)
+    public StageWork(IPipelineStage stage, StageContext context, IReadOnlyList<CutPlan> cuts)
     {
         this.stage = stage;
+        this.context = context;
         incoming = stage.Index > 0 ? cuts[stage.Index - 1] : null;
         outgoing = stage.Index < cuts.Count ? cuts[stage.Index] : null;
         parameters = new(() =>
@@ -80,7 +82,7 @@ internal sealed class StageWork
     {
         // What the stage makes on the way dies here; the graph keeps what its backward needs.
         using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor[] outputs = stage.Forward(IsFirst ? slot.ModelInputs() : slot.Inputs);
+        torch.Tensor[] outputs = stage.Forward(IsFirst ? Converted(slot.ModelInputs(), context.DType) : slot.Inputs);
         if (outgoing is not null)
         {
             if (outputs.Length != outgoing.Values.Count)
@@ -93,6 +95,7 @@ internal sealed class StageWork
             return 0;
         }
 
+        outputs = Converted(outputs, context.MasterType);
         torch.Tensor[] targets = slot.Targets();
         (torch.Tensor value, double count) = loss(outputs, targets, slot.Samples);
         if (value.numel() != 1)
@@ -174,6 +177,10 @@ internal sealed class StageWork
 
         slot.ReleaseForward();
     }
+
+    // In mixed precision the model takes its inputs in the type that it computes in, and the loss is taken in the finer one.
+    private torch.Tensor[] Converted(torch.Tensor[] tensors, torch.ScalarType? type) =>
+        context.IsMixed ? [.. tensors.Select(tensor => tensor.is_floating_point() ? tensor.to_type(type!.Value) : tensor)] : tensors;
 
     private static bool TravelsWithGradient(CutPlan cut, int value, torch.Tensor tensor) =>
         cut.Values[value].Differentiable && tensor.is_floating_point();

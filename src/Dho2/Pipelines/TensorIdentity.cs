@@ -1,4 +1,5 @@
 using System;
+using System.Runtime.InteropServices;
 using TorchSharp;
 
 namespace Dho2.Pipelines;
@@ -7,7 +8,7 @@ namespace Dho2.Pipelines;
 /// Tells whether two handles are one tensor. Handles themselves do not: modules that TorchSharp keeps on the native side
 /// make a new one each time they are asked for a parameter.
 /// </summary>
-internal static class TensorIdentity
+internal static partial class TensorIdentity
 {
     /// <summary>The same for two handles where they have the same elements.</summary>
     /// <param name="tensor">A tensor, with its own storage or a view.</param>
@@ -21,8 +22,13 @@ internal static class TensorIdentity
             torch.ScalarType.Float32 => tensor.storage<float>().data_ptr(),
             torch.ScalarType.Float64 => tensor.storage<double>().data_ptr(),
             torch.ScalarType.Int64 => tensor.storage<long>().data_ptr(),
+            torch.ScalarType.BFloat16 or torch.ScalarType.Float16 => StorageOf(tensor.Handle),
             _ => IntPtr.Zero,
         };
         return storage == IntPtr.Zero ? (tensor.Handle, -1) : (storage, tensor.storage_offset());
     }
+
+    // TorchSharp has no storage of a type that C# does not have.
+    [LibraryImport("LibTorchSharp", EntryPoint = "THSStorage_data_ptr")]
+    private static partial IntPtr StorageOf(IntPtr tensor);
 }

@@ -13,6 +13,7 @@ internal sealed class StageTies : IDisposable
     private readonly FlatParameters flat;
     private readonly TieExchange exchange;
     private readonly torch.Tensor[] gradients;
+    private readonly torch.Tensor[] rounded;
 
     /// <summary>Creates a stage's part in the ties.</summary>
     /// <param name="stage">The stage.</param>
@@ -24,8 +25,11 @@ internal sealed class StageTies : IDisposable
     {
         this.flat = flat;
         exchange = new TieExchange(stage, flat, ties, pipeline);
-        gradients = [.. exchange.Mirrors.Select(mirror => torch.zeros_like(mirror).DetachFromDisposeScope())];
-        foreach ((Parameter mirror, torch.Tensor gradient) in exchange.Mirrors.Zip(gradients))
+        gradients = [.. exchange.Mirrors.Select(mirror => torch.zeros_like(mirror, flat.Values.dtype).DetachFromDisposeScope())];
+
+        // Where the stage computes in a coarser type, backwards add to gradients of that type first.
+        rounded = flat.ComputeValues.dtype == flat.Values.dtype ? [] : [.. exchange.Mirrors.Select(mirror => torch.zeros_like(mirror).DetachFromDisposeScope())];
+        foreach ((Parameter mirror, torch.Tensor gradient) in exchange.Mirrors.Zip(rounded.Length > 0 ? rounded : gradients))
         {
             mirror.grad = gradient;
         }
@@ -35,12 +39,27 @@ internal sealed class StageTies : IDisposable
     public void BeginStep()
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        exchange.Spread(flat.Values, exchange.Mirrors);
+        exchange.Spread(flat.ComputeValues, exchange.Mirrors);
         Array.ForEach(gradients, gradient => gradient.zero_());
+    }
+
+    /// <summary>Takes a micro-batch's gradients of the mirrors over into the type that gradients add up in.</summary>
+    public void EndMicroBatch()
+    {
+        using IDisposable noGrad = torch.no_grad();
+        for (int i = 0; i < rounded.Length; i++)
+        {
+            gradients[i].add_(rounded[i]);
+            rounded[i].zero_();
+        }
     }
 
     /// <summary>Adds the mirrors' gradients to the owners'.</summary>
     public void EndStep() => exchange.Collect(gradients, flat.Gradients);
 
-    public void Dispose() => Array.ForEach(gradients, gradient => gradient.Dispose());
+    public void Dispose()
+    {
+        Array.ForEach(gradients, gradient => gradient.Dispose());
+        Array.ForEach(rounded, gradient => gradient.Dispose());
+    }
 }
