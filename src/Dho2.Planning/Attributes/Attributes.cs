@@ -27,6 +27,12 @@ public sealed class PipelineAttribute : Attribute
     /// </summary>
     public int Stages { get; set; }
 
+    /// <summary>
+    /// The element type that the model computes in: float32, float64, or bfloat16, beside which parameters, gradients and all
+    /// state of the update are kept in float32.
+    /// </summary>
+    public DType DType { get; set; } = DType.Float32;
+
     /// <summary>The first-order optimizer outside the curvature subspace.</summary>
     public BaseKind Base { get; set; } = Defaults.Base;
 

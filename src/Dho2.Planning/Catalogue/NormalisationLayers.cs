@@ -35,12 +35,12 @@ internal static class NormalisationLayers
     private static void OwnBatchNorm(LayerOwner owner)
     {
         long? features = owner.Settings.Constant("num_features");
-        Affine(owner, owner.Settings.Boolean("affine", true), true, features);
+        Affine(owner, owner.UnroundedParameter, owner.Settings.Boolean("affine", true), true, features);
         switch (owner.Settings.Boolean("track_running_stats", true))
         {
             case true:
-                owner.Buffer("running_mean", features);
-                owner.Buffer("running_var", features);
+                owner.UnroundedBuffer("running_mean", features);
+                owner.UnroundedBuffer("running_var", features);
                 owner.Buffer("num_batches_tracked", DType.Int64);
                 break;
             case null:
@@ -58,7 +58,7 @@ internal static class NormalisationLayers
             return;
         }
 
-        Affine(owner, owner.Settings.Boolean("elementwise_affine", true), owner.Settings.Boolean("bias", true), shape);
+        Affine(owner, owner.Parameter, owner.Settings.Boolean("elementwise_affine", true), owner.Settings.Boolean("bias", true), shape);
     }
 
     private static void OwnGroupNorm(LayerOwner owner)
@@ -71,10 +71,10 @@ internal static class NormalisationLayers
             return;
         }
 
-        Affine(owner, owner.Settings.Boolean("affine", true), true, channels);
+        Affine(owner, owner.Parameter, owner.Settings.Boolean("affine", true), true, channels);
     }
 
-    private static void Affine(LayerOwner owner, bool? hasWeight, bool? hasBias, params long?[] shape)
+    private static void Affine(LayerOwner owner, Action<string, long?[]> parameter, bool? hasWeight, bool? hasBias, params long?[] shape)
     {
         if (hasWeight is null || hasBias is null)
         {
@@ -83,10 +83,10 @@ internal static class NormalisationLayers
 
         if (hasWeight == true)
         {
-            owner.Parameter("weight", shape);
+            parameter("weight", shape);
             if (hasBias == true)
             {
-                owner.Parameter("bias", shape);
+                parameter("bias", shape);
             }
         }
     }

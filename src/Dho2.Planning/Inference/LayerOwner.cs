@@ -38,6 +38,12 @@ internal sealed class LayerOwner
     /// <summary>Adds a parameter (with the layer's own name where <paramref name="name"/> is empty); sizes that are not numbers make all that the layer owns unknown.</summary>
     public void Parameter(string name, params long?[] shape) => Add(parameters, name, elements, shape);
 
+    /// <summary>Adds a parameter of the type that parameters are trained in, where the layer keeps to that.</summary>
+    public void UnroundedParameter(string name, params long?[] shape) => Add(parameters, name, ElementTypes.MasterOf(elements), shape);
+
+    /// <summary>Adds a buffer of the type that parameters are trained in, where the layer keeps to that.</summary>
+    public void UnroundedBuffer(string name, params long?[] shape) => Add(buffers, name, ElementTypes.MasterOf(elements), shape);
+
     /// <summary>Adds a buffer of the model's element type.</summary>
     public void Buffer(string name, params long?[] shape) => Add(buffers, name, elements, shape);
 

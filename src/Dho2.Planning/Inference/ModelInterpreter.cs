@@ -186,9 +186,9 @@ internal sealed class ModelInterpreter
 
     private static bool GivesNumber(Operation operation) => operation.TypeName is "int" or "long" or "float" or "double" or "bool";
 
-    private Symbolic InputOf(InputDescription input, PlanSite site)
+    private Symbolic InputOf(InputDescription input, PlanSite site, DType? elements = null)
     {
-        if (ShapeInference.TypeOf(input, Elements) is { } type)
+        if (ShapeInference.TypeOf(input, elements ?? Elements) is { } type)
         {
             return Make(type.Shape, type.DType, requiresGradient: false);
         }
@@ -201,8 +201,8 @@ internal sealed class ModelInterpreter
     {
         var facts = new FactsBuilder();
         var inputs = new List<Symbolic>();
-        inputs.AddRange(model.Results.Select(r => r >= 0 && r < values.Count ? values[r] : SymbolicUnknown.Value));
-        inputs.AddRange(model.Targets.Select((target, i) => InputOf(target, new(SiteKind.Target, i))));
+        inputs.AddRange(model.Results.Select(r => r >= 0 && r < values.Count ? Widened(values[r], facts) : SymbolicUnknown.Value));
+        inputs.AddRange(model.Targets.Select((target, i) => InputOf(target, new(SiteKind.Target, i), ElementTypes.MasterOf(Elements))));
 
         // Targets lie in the batch, whoever saves them.
         foreach (SymbolicTensor target in inputs.Skip(model.Results.Count).OfType<SymbolicTensor>())
@@ -212,6 +212,20 @@ internal sealed class ModelInterpreter
 
         RunBody(body, [], inputs, facts, new(SiteKind.LossOperation));
         return facts.Build();
+    }
+
+    // The loss is taken in the type of the parameters, whatever the model computes in.
+    private Symbolic Widened(Symbolic result, FactsBuilder facts)
+    {
+        DType master = ElementTypes.MasterOf(Elements);
+        if (master == Elements || result is not SymbolicTensor { Type: { } type } tensor || !ElementTypes.IsFloating(type) || type == master)
+        {
+            return result;
+        }
+
+        SymbolicTensor widened = Make(tensor.Shape, master, tensor.RequiresGradient);
+        facts.AddCreated(MemoryOf(widened));
+        return widened;
     }
 
     private sealed class IdentityComparer : IEqualityComparer<SymbolicTensor>

@@ -16,15 +16,18 @@ internal sealed class MemoryModel
     private readonly ModelDescription model;
     private readonly ModelOptions options;
     private readonly InferenceResult inference;
+    private readonly InferenceResult products;
     private readonly EquatableArray<int> microBatches;
     private readonly EquatableArray<int> inFlight;
     private readonly bool retainsGraphs;
     private readonly long element;
+    private readonly long computed;
 
     public MemoryModel(
         ModelDescription model,
         ModelOptions options,
         InferenceResult inference,
+        InferenceResult products,
         EquatableArray<int> microBatches,
         EquatableArray<int> inFlight,
         bool retainsGraphs = true)
@@ -32,11 +35,22 @@ internal sealed class MemoryModel
         this.model = model;
         this.options = options;
         this.inference = inference;
+        this.products = products;
         this.microBatches = microBatches;
         this.inFlight = inFlight;
         this.retainsGraphs = retainsGraphs;
-        element = ElementTypes.SizeOf(options.DType);
+        element = ElementTypes.SizeOf(ElementTypes.MasterOf(options.DType));
+        computed = ElementTypes.SizeOf(options.DType);
     }
+
+    /// <summary>What is known of the shapes where products are taken: in the type of the parameters, whatever stages compute in.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="options">The options in force.</param>
+    /// <param name="inference">What is known of the shapes in training.</param>
+    public static InferenceResult InferenceOfProducts(ModelDescription model, ModelOptions options, InferenceResult inference) =>
+        ElementTypes.MasterOf(options.DType) == options.DType || options.Curvature is null
+            ? inference
+            : ShapeInference.Infer(model with { Options = options with { DType = ElementTypes.MasterOf(options.DType) } });
 
     /// <summary>The terms of one stage.</summary>
     /// <param name="stage">What it holds.</param>
@@ -46,14 +60,19 @@ internal sealed class MemoryModel
     {
         long? count = stage.Count;
         long? vector = SafeInteger.Multiply(count, element);
-        long? buffers = BuffersOf(stage);
+        long? buffers = BuffersOf(stage, inference);
         StageActivations activations = stage.Activations;
-        long? mirrors = Sum(ties.Where(tie => tie.Mirrors.Contains(stage.Index)).Select(tie => SafeInteger.Multiply(tie.Count, element)));
+        long? mirrored = Sum(ties.Where(tie => tie.Mirrors.Contains(stage.Index)).Select(tie => (long?)tie.Count));
+        long? mirrors = SafeInteger.Multiply(mirrored, computed);
+
+        // What modules have in a type of its own lies beside what is trained: values, and gradients before they are added up.
+        long? rounded = IsMixed ? SafeInteger.Multiply(count, computed) : 0;
+        long? held = SafeInteger.Add(vector, rounded);
         int vectors = options.Base switch { BaseKind.Sgd => 0, BaseKind.Adam => 2, _ => 1 };
         var terms = new List<MemoryTerm>
         {
-            new(MemoryKind.Parameters, SafeInteger.Add(SafeInteger.Add(vector, mirrors), buffers)),
-            new(MemoryKind.Gradients, SafeInteger.Add(vector, mirrors)),
+            new(MemoryKind.Parameters, SafeInteger.Add(SafeInteger.Add(held, mirrors), buffers)),
+            new(MemoryKind.Gradients, Sum([held, mirrors, IsMixed ? SafeInteger.Multiply(mirrored, element) : 0])),
 
             // A share of the gradient is reduced into memory of its own.
             new(MemoryKind.Optimizer, SafeInteger.Multiply(ShareOf(vector), vectors + (IsSharded ? 1 : 0))),
@@ -64,7 +83,7 @@ internal sealed class MemoryModel
             terms.Add(new(MemoryKind.Curvature, CurvatureBytes(pairs, ShareOf(vector))));
             terms.AddRange(curvature.Mode == CurvatureMode.Dedicated
                 ? SnapshotTerms(pairs, vector, buffers)
-                : EstimateTerms(curvature, pairs, count, modelSize, vector, buffers, stage, replicas: 1));
+                : EstimateTerms(curvature, pairs, count, modelSize, vector, stage, replicas: 1));
         }
 
         if (options.Admm is not null && options.Replicas > 1)
@@ -79,6 +98,8 @@ internal sealed class MemoryModel
         terms.Add(new(MemoryKind.Boundary, BoundaryBytes(stage)));
         return terms.ToEquatableArray();
     }
+
+    private bool IsMixed => computed != element;
 
     private bool IsSharded => options.ShardsOptimizer && options.Replicas > 1;
 
@@ -103,10 +124,10 @@ internal sealed class MemoryModel
         long? vector = SafeInteger.Multiply(stage.Count, element);
         return SafeInteger.Add(
             SafeInteger.Multiply(vector, pairs),
-            Sum(EstimateTerms(curvature, pairs, stage.Count, modelSize, vector, BuffersOf(stage), stage, options.Replicas).Select(term => term.Bytes)));
+            Sum(EstimateTerms(curvature, pairs, stage.Count, modelSize, vector, stage, options.Replicas).Select(term => term.Bytes)));
     }
 
-    private long? BuffersOf(StageContents stage) => Sum(stage.Layers.Select(l => inference.Layers[l].Buffers is { } b
+    private static long? BuffersOf(StageContents stage, InferenceResult inferred) => Sum(stage.Layers.Select(l => inferred.Layers[l].Buffers is { } b
         ? Sum(b.Select(p => SafeInteger.Multiply(p.Count, ElementTypes.SizeOf(p.DType))))
         : null));
 
@@ -127,18 +148,20 @@ internal sealed class MemoryModel
     /// run to its end, the copy of the stage that products are taken at, with a vector for the product.
     /// </summary>
     private MemoryTerm[] EstimateTerms(
-        CurvatureOptions curvature, long pairs, long? count, long? modelSize, long? vector, long? buffers, StageContents stage, int replicas)
+        CurvatureOptions curvature, long pairs, long? count, long? modelSize, long? vector, StageContents stage, int replicas)
     {
         int batch = curvature.Batch > 0 ? curvature.Batch : options.Batch;
         int[] sizes = Enumerable.Repeat(MicroBatches.Split(batch, options.MicroBatches), replicas).SelectMany(s => s).OrderByDescending(s => s).ToArray();
 
+        StageActivations activations = stage.ProductActivations ?? stage.Activations;
+
         // A micro-batch's graph keeps the gradients that it gives, of the parameters and of what came in, and the one that it got.
         long? graphs = Sum(sizes.Take(retainsGraphs ? sizes.Length : stage.Stages).Select(size => Sum(
-            [stage.Activations.Twice(size), vector, CutBytes(stage.Incoming, size), CutBytes(stage.Outgoing, size)])));
+            [activations.Twice(size), vector, CutBytes(products, stage.Incoming, size), CutBytes(products, stage.Outgoing, size)])));
 
         // Tangents wait between their way up and their way down: a stage goes as many micro-batches ahead as there are stages after it.
         long? tangents = Sum(sizes.Take(stage.Stages - stage.Index).Select(size => SafeInteger.Add(
-            CutBytes(stage.Incoming, size), stage.ReusesTangents ? stage.Activations.Kept(size) : 0)));
+            CutBytes(products, stage.Incoming, size), stage.ReusesTangents ? activations.Kept(size) : 0)));
         long? basis = LendsSweeps(curvature, stage) ? SafeInteger.Multiply(ShareOf(vector), 2) : 0;
         if (pairs > 0)
         {
@@ -148,7 +171,7 @@ internal sealed class MemoryModel
             // A stage that lends its sweeps to others does so at other times than it has a basis of its own.
             basis = Larger(basis, SafeInteger.Add(
                 SafeInteger.Multiply(SafeInteger.Multiply(rows, IsSharded ? ShareOf(vector) / element : count), BasisElement),
-                SafeInteger.Multiply(ShareOf(vector), pairs + (options.DType == DType.Float32 ? 0 : 2))));
+                SafeInteger.Multiply(ShareOf(vector), pairs + (element == BasisElement ? 0 : 2))));
 
             // Directions are gathered and products handed out by shares.
             basis = SafeInteger.Add(basis, IsSharded ? SafeInteger.Multiply(ShareOf(vector), 3) : 0);
@@ -158,7 +181,7 @@ internal sealed class MemoryModel
         [
             new(MemoryKind.Basis, basis),
             new(MemoryKind.Graphs, SafeInteger.Add(graphs, tangents)),
-            new(MemoryKind.Copy, SafeInteger.Add(SafeInteger.Multiply(vector, 2), buffers)),
+            new(MemoryKind.Copy, SafeInteger.Add(SafeInteger.Multiply(vector, 2), BuffersOf(stage, products))),
         ];
     }
 
@@ -173,21 +196,25 @@ internal sealed class MemoryModel
         long? bytes = 0;
         if (stage.Index == 0)
         {
-            bytes = SafeInteger.Add(bytes, Sum(Enumerable.Range(0, model.Inputs.Count).Select(i => Bytes(inference.Values[i].Type, options.Batch))));
+            bytes = SafeInteger.Add(bytes, Sum(model.Inputs.Select(BatchBytes)));
         }
 
         if (stage.Index == stage.Stages - 1)
         {
-            bytes = SafeInteger.Add(bytes, Sum(model.Targets.Select(t => Bytes(ShapeInference.TypeOf(t, options.DType), options.Batch))));
+            bytes = SafeInteger.Add(bytes, Sum(model.Targets.Select(BatchBytes)));
         }
 
-        return Sum([bytes, CutBytes(stage.Incoming, microBatches[0]), CutBytes(stage.Outgoing, microBatches[0])]);
+        return Sum([bytes, CutBytes(inference, stage.Incoming, microBatches[0]), CutBytes(inference, stage.Outgoing, microBatches[0])]);
     }
 
+    /// <summary>An input or target of a step as data sets give it, before it is rounded.</summary>
+    private long? BatchBytes(InputDescription data) =>
+        Bytes(ShapeInference.TypeOf(data, ElementTypes.MasterOf(options.DType)), options.Batch);
+
     /// <summary>The gradients, or tangents, of what crosses a cut.</summary>
-    private long? CutBytes(IEnumerable<int> values, int samples) =>
+    private static long? CutBytes(InferenceResult inferred, IEnumerable<int> values, int samples) =>
         Sum(values
-            .Select(value => inference.Values[value])
+            .Select(value => inferred.Values[value])
             .Where(value => value is { Kind: InferredKind.Tensor or InferredKind.Unknown, Differentiable: true })
             .Select(value => Bytes(value.Type, samples)));
 
@@ -216,6 +243,7 @@ internal sealed class MemoryModel
 /// <param name="CurvatureRank">Largest eigenpairs kept for it.</param>
 /// <param name="Count">The elements of its parameters; null where unknown.</param>
 /// <param name="Activations">The tensors of a micro-batch.</param>
+/// <param name="ProductActivations">The same where products are taken; null where those compute in the same type.</param>
 /// <param name="Incoming">The values that cross the cut before it.</param>
 /// <param name="Outgoing">The values that cross the cut after it.</param>
 /// <param name="ReusesTangents">Whether products of its curvature keep the graphs of tangents between the two sweeps.</param>
@@ -226,6 +254,7 @@ internal sealed record StageContents(
     int CurvatureRank,
     long? Count,
     StageActivations Activations,
+    StageActivations? ProductActivations,
     IReadOnlyList<int> Incoming,
     IReadOnlyList<int> Outgoing,
     bool ReusesTangents);

@@ -29,8 +29,12 @@ internal sealed class StageActivations
     {
         var activations = new StageActivations();
 
-        // The model's inputs lie in the batch, which is counted once for all micro-batches.
-        var elsewhere = new HashSet<int>(inference.Storages.Take(isFirst ? model.Inputs.Count : 0).Where(s => s is not null).Select(s => s!.Value.Storage));
+        // The model's inputs lie in the batch, which is counted once for all micro-batches; those that are rounded first, as copies.
+        TensorMemory[] inputs = inference.Storages.Take(isFirst ? model.Inputs.Count : 0).Where(s => s is not null).Select(s => s!.Value).ToArray();
+        var rounded = new HashSet<int>(inference.Values.Take(model.Inputs.Count)
+            .Select((value, i) => value.DType == DType.BFloat16 && inference.Storages[i] is { } memory ? memory.Storage : -1));
+        var elsewhere = new HashSet<int>(inputs.Select(memory => memory.Storage).Where(storage => !rounded.Contains(storage)));
+        activations.passing.AddRange(inputs.Where(memory => rounded.Contains(memory.Storage)));
         activations.Keep(
             crossing.Select(value => inference.Storages[value] is { } memory
                 ? memory with { Bytes = inference.Values[value].Type is { } type ? TensorBytes.Of(type) : Dimension.Unknown }

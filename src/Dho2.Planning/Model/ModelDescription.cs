@@ -41,7 +41,7 @@ public sealed record ModelDescription(
 /// <param name="DeviceMemory">Bytes of a device that holds a stage; null where not stated.</param>
 /// <param name="Curvature">The curvature; null where the class has no <c>[Curvature]</c> and no layer a rank.</param>
 /// <param name="Admm">ADMM; null where the class has no <c>[Admm]</c>.</param>
-/// <param name="DType">The element type of parameters and of floating-point values: float32 unless overridden at run time.</param>
+/// <param name="DType">The element type that the model computes in; beside bfloat16, what is trained is float32.</param>
 /// <param name="StagesPerRank">Stages that one rank holds; 0 leaves it to the schedule.</param>
 /// <param name="Stages">Stages to make where layers leave theirs to the planner; 0 leaves their number to it too.</param>
 /// <param name="DeviceName">The device in the table of <see cref="DeviceProfile.Named"/>; null where none is named.</param>

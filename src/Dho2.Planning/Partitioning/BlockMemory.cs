@@ -10,6 +10,7 @@ internal sealed class BlockMemory
     private readonly ModelDescription model;
     private readonly ModelOptions options;
     private readonly InferenceResult inference;
+    private readonly InferenceResult products;
     private readonly BlockChain chain;
     private readonly int stages;
     private readonly int perRank;
@@ -46,6 +47,7 @@ internal sealed class BlockMemory
             model,
             options,
             inference,
+            products = MemoryModel.InferenceOfProducts(model, options, inference),
             microBatches,
             ScheduleSimulator.Run(
                 ScheduleBuilder.Build(options.Schedule, stages, microBatches.Count, options.StagesPerRank),
@@ -115,10 +117,14 @@ internal sealed class BlockMemory
             layers,
             rank,
             MemoryModel.Sum(layers.Select(CountOf)),
-            StageActivations.Of(operations, model, inference, incoming.Concat(outgoing), start == 0, end == chain.Blocks.Count),
+            Activations(inference),
+            ReferenceEquals(products, inference) ? null : Activations(products),
             incoming,
             outgoing,
             end < chain.Blocks.Count && ThirdDerivatives.AreKnown(model, operations));
+
+        StageActivations Activations(InferenceResult inferred) =>
+            StageActivations.Of(operations, model, inferred, incoming.Concat(outgoing), start == 0, end == chain.Blocks.Count);
     }
 
     private long? CountOf(int layer) =>

@@ -31,7 +31,7 @@ internal static class OptionChecks
         Require(options.Stages >= 0, "Stages", Text(options.Stages), "at least 1, or 0 to leave it to the planner");
         Require(options.DeviceMemory is null or > 0, "Device.Memory", Text(options.DeviceMemory ?? 0), "above 0");
         Require(
-            options.DType is DType.Float32 or DType.Float64, "The element type", ElementTypes.NameOf(options.DType), "float32 or float64");
+            ElementTypes.CanCompute(options.DType), "The element type", ElementTypes.NameOf(options.DType), "float32, float64 or bfloat16");
         if (options is { Schedule: Schedule.Interleaved, Curvature: { } wanted } && wanted.Rank + (long)wanted.Smallest > 0
             && StageLayout.Of(options.Schedule, stages, options.StagesPerRank) is { StagesPerRank: > 1 } layout)
         {

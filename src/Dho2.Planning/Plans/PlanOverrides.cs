@@ -36,7 +36,7 @@ public sealed record PlanOverrides
     /// <summary>Whether ADMM is turned off.</summary>
     public bool WithoutAdmm { get; init; }
 
-    /// <summary>The element type of parameters and of floating-point values.</summary>
+    /// <summary>The element type that the model computes in; beside bfloat16, what is trained is float32.</summary>
     public DType? DType { get; init; }
 
     /// <summary>The options with these numbers in place.</summary>

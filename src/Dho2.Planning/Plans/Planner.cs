@@ -51,7 +51,7 @@ public static class Planner
         }
 
         OptionChecks.Check(model, options, assignment.Stages, problems);
-        if (options.DType != model.Options.DType && options.DType is DType.Float32 or DType.Float64)
+        if (options.DType != model.Options.DType && ElementTypes.CanCompute(options.DType))
         {
             inference = ShapeInference.Infer(model with { Options = options }, cancellation);
         }
@@ -85,7 +85,8 @@ public static class Planner
         ScheduleSimulation run = ScheduleSimulator.Run(schedule, ScheduleCosts.Uniform(assignment.Stages, 1, 2));
         StagePlan[] stages = Enumerable.Range(0, assignment.Stages).Select(s => StagePlanOf(s, model, options, assignment, inference, ties)).ToArray();
         long? size = MemoryModel.Sum(stages.Select(s => s.Parameters is { } p ? MemoryModel.Sum(p.Select(x => (long?)x.Count)) : null));
-        StageContents[] contents = stages.Select(s => ContentsOf(s, model, inference, assignment, cuts)).ToArray();
+        InferenceResult products = MemoryModel.InferenceOfProducts(model, options, inference);
+        StageContents[] contents = stages.Select(s => ContentsOf(s, model, inference, products, assignment, cuts)).ToArray();
         bool retains = true;
         StagePlan[] priced = Price();
         if (options.Curvature is not null && priced.Any(s => DeviceMemory.Of(s, model, options) is { } device && Math.Max(s.KnownBytes, s.DedicatedBytes ?? 0) > device))
@@ -107,7 +108,7 @@ public static class Planner
 
         StagePlan[] Price()
         {
-            var memory = new MemoryModel(model, options, inference, microBatches, run.MaxInFlight, retains);
+            var memory = new MemoryModel(model, options, inference, products, microBatches, run.MaxInFlight, retains);
             return stages.Zip(contents, (stage, held) => stage with
             {
                 Memory = memory.Of(held, size, ties),
@@ -118,7 +119,7 @@ public static class Planner
     }
 
     private static StageContents ContentsOf(
-        StagePlan stage, ModelDescription model, InferenceResult inference, StageAssignment assignment, EquatableArray<CutPlan> cuts)
+        StagePlan stage, ModelDescription model, InferenceResult inference, InferenceResult products, StageAssignment assignment, EquatableArray<CutPlan> cuts)
     {
         int[] incoming = stage.Index > 0 ? cuts[stage.Index - 1].Values.Select(v => v.Value).ToArray() : [];
         int[] outgoing = stage.Index < cuts.Count ? cuts[stage.Index].Values.Select(v => v.Value).ToArray() : [];
@@ -128,11 +129,14 @@ public static class Planner
             stage.Layers,
             stage.CurvatureRank,
             stage.Parameters is { } parameters ? MemoryModel.Sum(parameters.Select(p => (long?)p.Count)) : null,
-            StageActivations.Of(
-                stage.Operations, model, inference, incoming.Concat(outgoing), stage.Index == 0, stage.Index == assignment.Stages - 1),
+            Activations(inference),
+            ReferenceEquals(products, inference) ? null : Activations(products),
             incoming,
             outgoing,
             CurvatureStagePlan.CanReuseTangents(model, stage, assignment.Stages));
+
+        StageActivations Activations(InferenceResult inferred) => StageActivations.Of(
+            stage.Operations, model, inferred, incoming.Concat(outgoing), stage.Index == 0, stage.Index == assignment.Stages - 1);
     }
 
     private static StagePlan StagePlanOf(

@@ -13,6 +13,7 @@ public sealed class TrafficModel
     private readonly int replicas;
     private readonly int positions;
     private readonly long element;
+    private readonly long computed;
 
     /// <summary>Prepares the prediction of a plan.</summary>
     public TrafficModel(Plan plan)
@@ -20,7 +21,8 @@ public sealed class TrafficModel
         this.plan = plan;
         replicas = plan.Options.Replicas;
         positions = plan.Layout.Ranks;
-        element = ElementTypes.SizeOf(plan.Options.DType);
+        element = ElementTypes.SizeOf(ElementTypes.MasterOf(plan.Options.DType));
+        computed = ElementTypes.SizeOf(plan.Options.DType);
     }
 
     private AdmmOptions? Admm => replicas > 1 ? plan.Options.Admm : null;
@@ -62,7 +64,9 @@ public sealed class TrafficModel
 
     /// <summary>Handing owners' parts of tied parameters, or of a vector like them, to the stages that mirror them.</summary>
     /// <param name="position">The stage; ties go with one stage on each rank.</param>
-    public long SpreadTies(int position) => plan.Ties.Where(tie => tie.Owner == position).Sum(tie => tie.Mirrors.Count * tie.Count * element);
+    /// <param name="inProducts">Whether it is for products, and not for a step, which takes them as it computes with them.</param>
+    public long SpreadTies(int position, bool inProducts = false) =>
+        plan.Ties.Where(tie => tie.Owner == position).Sum(tie => tie.Mirrors.Count * tie.Count * (inProducts ? element : computed));
 
     /// <summary>Handing what mirrors found back to the owners.</summary>
     /// <param name="position">The stage.</param>
@@ -71,8 +75,9 @@ public sealed class TrafficModel
     /// <summary>The forward and the backward of some micro-batches, as in training and in building the graphs of an estimate.</summary>
     /// <param name="position">The rank's place in its pipeline.</param>
     /// <param name="sizes">Samples in each micro-batch.</param>
-    public long? Cuts(int position, IReadOnlyList<int> sizes) => MemoryModel.Sum(plan.Layout.StagesOf(position).Select(stage =>
-        SafeInteger.Add(Sum(stage, sizes, differentiableOnly: false), Sum(stage - 1, sizes, differentiableOnly: true))));
+    /// <param name="inProducts">Whether it is for products, which compute in the type of the parameters.</param>
+    public long? Cuts(int position, IReadOnlyList<int> sizes, bool inProducts = false) => MemoryModel.Sum(plan.Layout.StagesOf(position).Select(stage =>
+        SafeInteger.Add(Sum(stage, sizes, differentiableOnly: false, inProducts), Sum(stage - 1, sizes, differentiableOnly: true, inProducts))));
 
     /// <summary>One product with the whole model's Hessian, or with a stage's diagonal block, over some micro-batches.</summary>
     /// <param name="position">The rank's place in its pipeline: with one stage on each rank, its stage.</param>
@@ -84,12 +89,12 @@ public sealed class TrafficModel
         // A tied parameter of a later stage may act on an earlier one.
         int first = plan.Ties.Any(tie => tie.Mirrors.Count > 0) ? 0 : firstStage;
         long? sweeps = MemoryModel.Sum(plan.Layout.StagesOf(position).Where(stage => stage >= first).Select(stage => SafeInteger.Add(
-            Sum(stage, sizes, differentiableOnly: true), stage > first ? Sum(stage - 1, sizes, differentiableOnly: true) : 0)));
+            Sum(stage, sizes, differentiableOnly: true, inProducts: true), stage > first ? Sum(stage - 1, sizes, differentiableOnly: true, inProducts: true) : 0)));
         long? reduced = replicas == 1 || Admm is { Rule: AdmmRule.Consensus, LocalCurvature: true } ? 0
             : plan.IsSharded ? SafeInteger.Multiply(ShareBytes(position), 2L * (replicas - 1))
             : position >= first ? Reduction(position) : 0;
-        long ties = SpreadTies(position) + CollectTies(position);
-        return SafeInteger.Add(SafeInteger.Add(sweeps, reduced), SafeInteger.Add(ties, rebuildsGraphs ? Cuts(position, sizes) : 0));
+        long ties = SpreadTies(position, inProducts: true) + CollectTies(position);
+        return SafeInteger.Add(SafeInteger.Add(sweeps, reduced), SafeInteger.Add(ties, rebuildsGraphs ? Cuts(position, sizes, inProducts: true) : 0));
     }
 
     /// <summary>What a worker hands to the rank that estimates for its stage: samples, and the first replica's parameters and buffers.</summary>
@@ -134,7 +139,7 @@ public sealed class TrafficModel
         ParameterCount(position) is { } count ? (count + replicas - 1) / replicas * element : null;
 
     /// <summary>What crosses a cut, in one direction, if its two stages are on different ranks.</summary>
-    private long? Sum(int cut, IReadOnlyList<int> sizes, bool differentiableOnly)
+    private long? Sum(int cut, IReadOnlyList<int> sizes, bool differentiableOnly, bool inProducts)
     {
         if (cut < 0 || cut >= plan.Cuts.Count || plan.RankOf(cut) == plan.RankOf(cut + 1))
         {
@@ -143,8 +148,10 @@ public sealed class TrafficModel
 
         return MemoryModel.Sum(sizes.SelectMany(size => plan.Cuts[cut].Values
             .Where(value => value.Differentiable || !differentiableOnly)
-            .Select(value => value.Type is { } type ? MemoryModel.Bytes(type, size) : ScalarBytes(value.TypeName))));
+            .Select(value => value.Type is { } type ? MemoryModel.Bytes(inProducts ? Unrounded(type) : type, size) : ScalarBytes(value.TypeName))));
     }
+
+    private TensorType Unrounded(TensorType type) => type.DType == plan.Options.DType ? type with { DType = ElementTypes.MasterOf(type.DType) } : type;
 
     /// <summary>Samples of one input or target; of a target, whose sizes are seldom stated, one number each.</summary>
     private long? SampleBytes(InputDescription data, int samples)

@@ -30,6 +30,40 @@ public class MemoryTests
         Assert.DoesNotContain(plan.Stages[0].Memory, t => t.Kind is MemoryKind.Admm or MemoryKind.Curvature or MemoryKind.Basis or MemoryKind.Graphs or MemoryKind.Copy);
     }
 
+    /// <summary>What is computed has two bytes, what is trained four: parameters and gradients are there in both.</summary>
+    [Fact]
+    public void TheTermsOfAPerceptronInBfloat16()
+    {
+        PlanOverrides overrides = new()
+        {
+            Base = BaseKind.Adam,
+            Batch = 32,
+            MicroBatches = 4,
+            Schedule = Schedule.GPipe,
+            Replicas = 2,
+            Curvature = new(3, 1, 400, 400, 0, 0.1, 3, CurvatureScope.Global),
+            Admm = new(16, 0.1, 1, AdmmRule.Consensus),
+        };
+        Plan single = Plan(overrides);
+        Plan plan = Plan(overrides with { DType = DType.BFloat16 });
+        const long Two = sizeof(short);
+        long[] n = [220, 105];
+
+        Assert.Equal(n.Select(x => x * (Float + Two)), Terms(plan, MemoryKind.Parameters));
+        Assert.Equal(n.Select(x => x * (Float + Two)), Terms(plan, MemoryKind.Gradients));
+        foreach (MemoryKind kind in new[] { MemoryKind.Optimizer, MemoryKind.Curvature, MemoryKind.Basis, MemoryKind.Graphs, MemoryKind.Copy, MemoryKind.Admm })
+        {
+            Assert.Equal(Terms(single, kind), Terms(plan, kind));
+        }
+
+        // Stage 0 also keeps the rounded inputs, which lie beside the batch; the loss's log-softmax is float32.
+        Assert.Equal([4 * 8 * (20 + 10) * Two, 4 * 8 * ((20 * Two) + (5 * Float))], Terms(plan, MemoryKind.Activations));
+
+        // The scores, what the loss takes in their place, and the loss die with the forward.
+        Assert.Equal([2 * 8 * 20 * Two, (8 * 5 * (Two + Float)) + Float], Terms(plan, MemoryKind.Temporary));
+        Assert.Equal([(32 * 10 * Float) + (8 * 20 * Two), (32 * sizeof(long)) + (8 * 20 * Two)], Terms(plan, MemoryKind.Boundary));
+    }
+
     [Fact]
     public void OneForwardOneBackwardKeepsFewerMicroBatchesOnLaterStages()
     {
