@@ -83,6 +83,7 @@ public class DeclarationTests
     [Theory]
     [InlineData("Pipeline(MicroBatches = {|DHO1006:0|})")]
     [InlineData("Pipeline(MicroBatches = 8, Replicas = {|DHO1006:-1|})")]
+    [InlineData("Pipeline(MicroBatches = 8, DType = {|DHO1006:DType.Float16|})")]
     [InlineData("Pipeline(MicroBatches = 8), Curvature(Rank = {|DHO1006:-2|})")]
     [InlineData("Pipeline(MicroBatches = 8), Curvature(Every = {|DHO1006:0|})")]
     [InlineData("Pipeline(MicroBatches = 8), Admm(Period = {|DHO1006:0|})")]
@@ -93,6 +94,7 @@ public class DeclarationTests
 
     [Theory]
     [InlineData("Pipeline(MicroBatches = 64, Replicas = 1)")]
+    [InlineData("Pipeline(MicroBatches = 8, DType = DType.BFloat16)")]
     [InlineData("Pipeline(MicroBatches = 8), Curvature(Rank = 0)")]
     [InlineData("Pipeline(MicroBatches = 8), Curvature(Every = 1, Warmup = 0)")]
     [InlineData("Pipeline(MicroBatches = 8), Admm(Period = 1, Sigma = 1e-9, Relaxation = 1.3)")]

@@ -48,6 +48,14 @@ public sealed class TrafficTests
             { "each stage's block, shared out", 2, 2, plain with { ShardOptimizer = true, Curvature = Curvature with { Scope = CurvatureScope.Stage } }, 1 },
             { "amortized", 2, 2, plain with { Curvature = Curvature with { Mode = CurvatureMode.Amortized } }, 1 },
             { "amortized, consensus", 2, 2, plain with { Curvature = Curvature with { Mode = CurvatureMode.Amortized }, Admm = Consensus }, 1 },
+            { "bfloat16", 3, 2, plain with { DType = DType.BFloat16, Curvature = Curvature }, 1 },
+            { "bfloat16, one rank", 1, 1, plain with { DType = DType.BFloat16 }, 1 },
+            { "bfloat16, buckets", 2, 3, plain with { DType = DType.BFloat16 }, 3 },
+            { "bfloat16, shared out, Adam", 2, 3, plain with { DType = DType.BFloat16, ShardOptimizer = true, Base = BaseKind.Adam, Curvature = Curvature }, 1 },
+            { "bfloat16, consensus, graphs rebuilt", 2, 2, plain with { DType = DType.BFloat16, Curvature = Curvature, Admm = Consensus }, 1 },
+            { "bfloat16, a loss that counts", 2, 2, plain with { DType = DType.BFloat16, Curvature = Curvature }, 1 },
+            { "bfloat16, each stage's block, amortized", 2, 2, plain with { DType = DType.BFloat16, Curvature = Curvature with { Scope = CurvatureScope.Stage, Mode = CurvatureMode.Amortized } }, 1 },
+            { "bfloat16, dedicated", 2, 2, plain with { DType = DType.BFloat16, Curvature = Curvature with { Mode = CurvatureMode.Dedicated, Delay = 1 } }, 1 },
             { "dedicated", 2, 2, plain with { Curvature = Curvature with { Mode = CurvatureMode.Dedicated, Delay = 1 } }, 1 },
         };
     }
@@ -85,7 +93,9 @@ public sealed class TrafficTests
     [InlineData("HeadOfEmbedding", 2, CurvatureScope.Global)]
     [InlineData("ReadOnAnEarlierStage", 2, CurvatureScope.Stage)]
     [InlineData("SeveralOnAStage", 2, CurvatureScope.Global)]
-    public void TiedParametersTravelAsThePlanPredicts(string model, int replicas, CurvatureScope scope)
+    [InlineData("HeadOfEmbedding", 2, CurvatureScope.Global, DType.BFloat16)]
+    [InlineData("SeveralOnAStage", 1, CurvatureScope.Stage, DType.BFloat16)]
+    public void TiedParametersTravelAsThePlanPredicts(string model, int replicas, CurvatureScope scope, DType type = DType.Float32)
     {
         using DisposeScope disposal = NewDisposeScope();
         using var world = World.Join();
@@ -93,7 +103,7 @@ public sealed class TrafficTests
         using var trainer = new Trainer(definition, world, new TrainingOptions
         {
             LearningRate = 0.05,
-            Overrides = new PlanOverrides { Replicas = replicas, Curvature = Curvature with { Scope = scope } },
+            Overrides = new PlanOverrides { Replicas = replicas, DType = type, Curvature = Curvature with { Scope = scope } },
         });
         for (int i = 0; i < 5; i++)
         {

@@ -55,6 +55,7 @@ internal sealed class Placement(ModelReading reading, CancellationToken cancella
         string qualified = name switch
         {
             "Batch" => "Input.Batch",
+            "The element type" => "Pipeline.DType",
             "MicroBatches" or "Replicas" or "StagesPerRank" or "Stages" => "Pipeline." + name,
             _ => name,
         };

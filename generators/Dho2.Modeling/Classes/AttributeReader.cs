@@ -67,6 +67,7 @@ internal static class AttributeReader
             DeviceMemory(context, type),
             Curvature(Find(type, "Curvature"), anyLayerRank),
             Find(type, "Admm") is { } admm ? Admm(admm) : null,
+            DType: (DType)Named(pipeline, nameof(PipelineAttribute.DType), (int)DType.Float32),
             StagesPerRank: Named(pipeline, nameof(PipelineAttribute.StagesPerRank), 0),
             Stages: Named(pipeline, nameof(PipelineAttribute.Stages), 0),
             DeviceName: DeviceName(context, type))

@@ -48,10 +48,10 @@ internal sealed class TrafficForecast
     }
 
     /// <summary>Parameters were copied to where products are taken.</summary>
-    public void TookSnapshot() => curvature += model.SpreadTies(stage);
+    public void TookSnapshot() => curvature += model.SpreadTies(stage, inProducts: true);
 
     /// <summary>Graphs were built, to be kept.</summary>
-    public void BuiltGraphs() => curvature += RebuildsGraphs ? 0 : model.Cuts(stage, sizes) + Counts;
+    public void BuiltGraphs() => curvature += RebuildsGraphs ? 0 : model.Cuts(stage, sizes, inProducts: true) + Counts;
 
     /// <summary>A product was taken.</summary>
     /// <param name="firstStage">The stage whose block it is; 0 for the whole matrix.</param>

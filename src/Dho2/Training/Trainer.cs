@@ -190,7 +190,7 @@ public sealed partial class Trainer : IDisposable
         {
             using IDisposable agreed = ranks[i].EnterAgreed();
             using IDisposable noGradOnThread = torch.no_grad();
-            foreach ((string name, torch.Tensor value) in ranks[i].Replica == 0 ? NamedValues(ranks[i].Flat) : [])
+            foreach ((string name, torch.Tensor value) in ranks[i].Replica == 0 ? ranks[i].Flat.NamedValues() : [])
             {
                 state[name].copy_(value);
             }
@@ -263,12 +263,9 @@ public sealed partial class Trainer : IDisposable
         }
     }
 
-    private static IEnumerable<(string Name, torch.Tensor Value)> NamedValues(FlatParameters flat) =>
-        flat.Segments.Zip(flat.Parameters, (s, p) => (s.Name, (torch.Tensor)p)).Concat(flat.Buffers);
-
     private string? MissingIn(Dictionary<string, torch.Tensor> state) => ranks
         .Where(rank => rank.Replica == 0)
-        .SelectMany(rank => NamedValues(rank.Flat))
+        .SelectMany(rank => rank.Flat.NamedValues())
         .Where(entry => !state.TryGetValue(entry.Name, out torch.Tensor? target) || !target.shape.SequenceEqual(entry.Value.shape))
         .Select(entry => $"'{entry.Name}' of shape ({string.Join(", ", entry.Value.shape)})")
         .FirstOrDefault();

@@ -50,16 +50,17 @@ internal sealed partial class TrainingRank : IDisposable
         pipeline = grid.Pipeline;
         replicas = grid.Replicas;
 
-        var context = new StageContext(setup.Options.Seed) { DType = setup.DType, Device = world.Device };
+        var context = new StageContext(setup.Options.Seed) { DType = setup.ComputeType, MasterType = setup.DType, Device = world.Device };
         stages = [.. setup.Layout.StagesAt(Stage).Select(stage => setup.Definition.Stages[stage](context))];
         flat = new FlatParameters(
-            [.. stages.SelectMany(stage => stage.Layers)], context.DType, context.Device, [.. stages.SelectMany(stage => stage.Mirrors)],
+            [.. stages.SelectMany(stage => stage.Layers)], context, [.. stages.SelectMany(stage => stage.Mirrors)],
             setup.Plan.IsSharded ? setup.Replicas : 1);
         CompareParameters();
         executor = new PipelineExecutor(stages, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss)
         {
             WorldRank = world.Rank,
             CountedLoss = setup.Definition.CountedLoss,
+            GradientsAdded = flat.CollectGradients,
             Ties = setup.Layout.Chunks == 1 ? new StageTies(stages[0], flat, setup.Definition.Ties, pipeline) : null,
         };
 
@@ -207,6 +208,13 @@ internal sealed partial class TrainingRank : IDisposable
         Batch chosen = wanted == 0 || wanted == batch.Samples ? batch
             : wanted < batch.Samples ? batch.Narrow(0, wanted)
             : draw?.Invoke(wanted) ?? batch;
+        if (setup.ComputeType != setup.DType)
+        {
+            // Products compute in the type of the parameters, whatever the data set gives.
+            chosen = new(
+                [.. chosen.Inputs.Select(input => input.is_floating_point() ? input.to_type(setup.DType) : input)], chosen.Targets, chosen.Samples);
+        }
+
         bool shared = !setup.HasLocalCurvature;
         Span<double> total = [chosen.Samples];
         if (shared)
@@ -233,6 +241,7 @@ internal sealed partial class TrainingRank : IDisposable
         bool local = admm is { AveragesGradients: false };
         int[] sizes = MicroBatchesOf(batch.Samples);
         double share = (double)batch.Samples / samples;
+        flat.PublishValues();
         flat.PaddedGradients.zero_();
         int pairs = optimizer.Subspace?.Count ?? 0;
         double loss = executor.Train(
@@ -300,6 +309,7 @@ internal sealed partial class TrainingRank : IDisposable
 
         // Between two rounds a replica stands elsewhere than what all have agreed on.
         using IDisposable state = EnterAgreed();
+        flat.PublishValues();
         var sums = new EvaluationSums();
         var sampler = new EpochSampler(data.Count, setup.Plan.Options.Batch, setup.Replicas, seed: 0);
         foreach (long[][] dealt in sampler.InOrder())
@@ -401,8 +411,15 @@ internal sealed partial class TrainingRank : IDisposable
 
         IReadOnlyList<GradientBucket> buckets = GradientBucket.Split([.. flat.Segments.Select(s => s.Length)], setup.Options.GradientBuckets);
         var created = new GradientReducer(replicas, flat.Gradients, buckets);
+        int next = 0;
         executor.Segments = new BackwardSegments(
-            [.. buckets.Select(b => flat.Parameters.Skip(b.FirstParameter).Take(b.Parameters).Cast<torch.Tensor>().ToArray())], created.Add);
+            [.. buckets.Select(b => flat.Parameters.Skip(b.FirstParameter).Take(b.Parameters).Cast<torch.Tensor>().ToArray())],
+            () =>
+            {
+                flat.CollectGradients(buckets[next].Start, buckets[next].Length);
+                next = (next + 1) % buckets.Count;
+                created.Add();
+            });
         return created;
     }
 

@@ -40,7 +40,8 @@ internal sealed class TrainingSetup
         }
 
         Plan = result.Plan;
-        DType = ScalarTypeOf(Plan.Options.DType);
+        ComputeType = ScalarTypeOf(Plan.Options.DType);
+        DType = ScalarTypeOf(ElementTypes.MasterOf(Plan.Options.DType));
         if (Plan.Layout.StagesPerRank > 1 && definition.Ties.Count > 0)
         {
             throw new ArgumentException(
@@ -62,7 +63,11 @@ internal sealed class TrainingSetup
 
     public Plan Plan { get; }
 
+    /// <summary>The element type of what is trained: parameters, the gradients that are reduced, and all state of the update.</summary>
     public torch.ScalarType DType { get; }
+
+    /// <summary>The element type that stages compute in: of what modules have, of activations and of cuts.</summary>
+    public torch.ScalarType ComputeType { get; }
 
     public int Stages => Plan.Stages.Count;
 
@@ -162,6 +167,7 @@ internal sealed class TrainingSetup
     {
         Dho2.DType.Float32 => torch.ScalarType.Float32,
         Dho2.DType.Float64 => torch.ScalarType.Float64,
-        _ => throw new ArgumentException($"Parameters are float32 or float64, not {type}."),
+        Dho2.DType.BFloat16 => torch.ScalarType.BFloat16,
+        _ => throw new ArgumentException($"Models compute in float32, float64 or bfloat16, not in {type}."),
     };
 }

@@ -169,7 +169,8 @@ internal sealed partial class TrainingRank : IStateful
     /// <exception cref="CheckpointException">A name is missing or has another shape.</exception>
     public void LoadWeights(WeightFiles weights, IReadOnlyDictionary<string, string>? names)
     {
-        foreach ((string name, torch.Tensor tensor) in flat.Segments.Zip(flat.Parameters, (s, p) => (s.Name, (torch.Tensor)p)).Concat(flat.Buffers))
+        using DisposeScope scope = torch.NewDisposeScope();
+        foreach ((string name, torch.Tensor tensor) in flat.NamedValues())
         {
             weights.Read(name, names, tensor);
         }
