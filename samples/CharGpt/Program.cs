@@ -24,7 +24,7 @@ internal static class Program
         DataIsFile = true,
         QuickSamples = 640,
         LearningRate = kind => kind == BaseKind.Adam ? 2e-3 : 0.1,
-        Choices = new Dictionary<string, string[]> { [Type] = ["float32", "float64"] },
+        Choices = new Dictionary<string, string[]> { [Type] = ["float32", "float64", "bfloat16"] },
         More = "Without --data it reads Shakespeare's sonnets, which come with it.",
     };
 
@@ -48,7 +48,10 @@ internal static class Program
         using Trainer trainer = CharGpt.CreateTrainer(world, training with
         {
             GradientClip = 1,
-            Overrides = training.Overrides! with { DType = options.Choice(Type) == "float64" ? DType.Float64 : null },
+            Overrides = training.Overrides! with
+            {
+                DType = options.Choice(Type) switch { "float64" => DType.Float64, "bfloat16" => DType.BFloat16, _ => null },
+            },
         });
         Evaluation result = SampleProgram.FitAndShow(options, trainer, world, train, test);
         using CharGpt whole = new();

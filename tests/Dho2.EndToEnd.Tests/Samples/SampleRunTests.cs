@@ -35,6 +35,7 @@ public sealed partial class SampleRunTests : IDisposable
     [Theory]
     [InlineData("float32")]
     [InlineData("float64")]
+    [InlineData("bfloat16")]
     public void CharGpt_trains_on_four_stages_with_its_tied_embedding_and_writes(string type)
     {
         string text = Path.Combine(folder.FullName, "text.txt");
