@@ -24,7 +24,8 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
             ReportForward("it has no body");
         }
 
-        context.HasErrors |= forward is not null && (ForwardErrors.In(context, forward) || DeclarationErrors.IsAmbiguous(forward));
+        context.HasErrors |= forward is not null
+            && (ForwardErrors.In(context, forward) || DeclarationErrors.IsAmbiguous(forward) || DeclarationErrors.HasUnknownAttribute(forward));
         ReportLayers();
         IMethodSymbol? loss = forward is null ? null : FindLoss(body?.Results.Count ?? 0);
         ModelDescription description = Describe(forward, body, loss, out ForwardReading? lossBody);

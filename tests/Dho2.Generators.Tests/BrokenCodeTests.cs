@@ -60,6 +60,8 @@ public sealed class BrokenCodeTests
     [InlineData("private static Tensor Loss(", "private static Tensor Loss(Tensor a, Tensor b) => a - b; private static Tensor Loss(")]
     [InlineData("private static Tensor Loss(", "private const int Loss = 1; private static Tensor Loss(")]
     [InlineData("private readonly Linear a = Linear(8, 8);", "private readonly ModuleList<Tensor> a = new();")]
+    [InlineData("[Stage(1)] private readonly Linear b", "[Stage(1), Stage1] private readonly Linear b")]
+    [InlineData("public override Tensor forward", "[Stage1] public override Tensor forward")]
     [InlineData("namespace Samples;", "namespace ;")]
     [InlineData("namespace Samples;", "namespace Samples.;")]
     [InlineData("class Net :", "class :")]
@@ -76,6 +78,7 @@ public sealed class BrokenCodeTests
         Assert.NotEqual(ModelSource.Net(Layers, "return b.forward(a.forward(x));"), source);
         Assert.NotEmpty(Errors(generation));
         Assert.All(Errors(generation), error => Assert.Same(generation.Input.SyntaxTrees[0], error.Location.SourceTree));
+        Assert.DoesNotContain(Errors(generation), error => error.Id == "CS0616");
     }
 
     /// <summary>What never ends when it is run must not be run to its end: constructors that call themselves, loops, recursion.</summary>

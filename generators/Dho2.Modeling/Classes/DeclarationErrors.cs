@@ -16,6 +16,9 @@ internal static class DeclarationErrors
             && (other is not IMethodSymbol { Parameters: var parameters }
                 || parameters.Select(parameter => parameter.Type).SequenceEqual(method.Parameters.Select(parameter => parameter.Type), SymbolEqualityComparer.Default)));
 
+    /// <summary>Whether a declaration has an attribute that is none: generated code may have a class of its name, such as <c>Stage3</c>.</summary>
+    public static bool HasUnknownAttribute(ISymbol symbol) => symbol.GetAttributes().Any(attribute => attribute.AttributeClass is null or { TypeKind: TypeKind.Error });
+
     /// <summary>Whether a type is none, or is made with a type argument that its constraints do not allow.</summary>
     public static bool IsWrong(Compilation compilation, ITypeSymbol type) => type switch
     {

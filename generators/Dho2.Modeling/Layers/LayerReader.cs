@@ -52,7 +52,8 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
             ReadConstructor(constructor);
         }
 
-        context.HasErrors |= components.Any(component => DeclarationErrors.IsAmbiguous(type, component.Member.Name) || context.IsWrong(component.Type));
+        context.HasErrors |= components.Any(component =>
+            DeclarationErrors.IsAmbiguous(type, component.Member.Name) || DeclarationErrors.HasUnknownAttribute(component.Member) || context.IsWrong(component.Type));
         Layers = components.Where(IsLayer).SelectMany(Flatten).ToList();
         for (int i = 0; i < Layers.Count; i++)
         {
