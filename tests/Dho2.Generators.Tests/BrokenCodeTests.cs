@@ -62,6 +62,8 @@ public sealed class BrokenCodeTests
     [InlineData("private readonly Linear a = Linear(8, 8);", "private readonly ModuleList<Tensor> a = new();")]
     [InlineData("[Stage(1)] private readonly Linear b", "[Stage(1), Stage1] private readonly Linear b")]
     [InlineData("public override Tensor forward", "[Stage1] public override Tensor forward")]
+    [InlineData("public partial class Net", "private partial class Net")]
+    [InlineData("public partial class Net", "protected partial class Net")]
     [InlineData("namespace Samples;", "namespace ;")]
     [InlineData("namespace Samples;", "namespace Samples.;")]
     [InlineData("class Net :", "class :")]

@@ -13,7 +13,7 @@ internal static class ClassForm
     /// <summary>How much the form alone allows; what stands in the way is reported.</summary>
     public static ClassStatus Judge(ReadingContext context, INamedTypeSymbol type, TypeDeclarationSyntax declaration)
     {
-        if (IsNameless(declaration))
+        if (IsNameless(declaration) || IsHiddenFromAll(type))
         {
             // The compiler says so; a part could not be put beside it.
             return ClassStatus.Closed;
@@ -73,6 +73,18 @@ internal static class ClassForm
             BaseNamespaceDeclarationSyntax space => space.Name.DescendantTokens().Any(token => token.IsMissing),
             _ => false,
         });
+
+    /// <summary>Whether the class, or the outermost that it stands in, is private to a namespace, which nothing can be.</summary>
+    private static bool IsHiddenFromAll(INamedTypeSymbol type)
+    {
+        INamedTypeSymbol outermost = type;
+        while (outermost.ContainingType is { } outer)
+        {
+            outermost = outer;
+        }
+
+        return outermost.DeclaredAccessibility is not (Accessibility.Public or Accessibility.Internal);
+    }
 
     private static string Keyword(TypeDeclarationSyntax declaration) =>
         declaration is RecordDeclarationSyntax { ClassOrStructKeyword: { RawKind: not 0 } kind }
