@@ -119,7 +119,7 @@ public sealed partial class PageTests(PlannedProject project) : IClassFixture<Pl
         {
             if (Chromium is null)
             {
-                Skip = "No Chromium is installed (Debian's package chromium): pages are not looked at in a browser.";
+                Skip = "None of chromium, chromium-browser and google-chrome is on the PATH (Debian's package chromium): pages are not looked at in a browser.";
             }
         }
     }

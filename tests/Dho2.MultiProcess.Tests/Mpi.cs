@@ -62,7 +62,7 @@ internal sealed class MpiTheoryAttribute : TheoryAttribute
     {
         if (Mpi.All.Count == 0 && Environment.GetEnvironmentVariable(Mpi.RequiredVariable) is not "1")
         {
-            Skip = "No MPI is installed: packages openmpi-bin and mpich.";
+            Skip = "No launcher of OpenMPI or MPICH is on the PATH: packages openmpi-bin and mpich.";
         }
     }
 }
@@ -74,7 +74,7 @@ internal sealed class MpiFactAttribute : FactAttribute
     {
         if (Mpi.All.All(mpi => mpi.Name != name) && Environment.GetEnvironmentVariable(Mpi.RequiredVariable) is not "1")
         {
-            Skip = $"{name} is not installed (package {package}): nothing here was tested with it.";
+            Skip = $"No launcher of {name} is on the PATH (package {package}): nothing here was tested with it.";
         }
     }
 }

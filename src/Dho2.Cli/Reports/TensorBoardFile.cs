@@ -2,7 +2,7 @@ using System;
 using System.Buffers.Binary;
 using System.Collections.Generic;
 using System.IO;
-using System.Linq;
+using System.Numerics;
 using System.Text;
 
 namespace Dho2.Cli.Reports;
@@ -28,17 +28,6 @@ internal sealed class TensorBoardFile : IDisposable
     private const byte Fixed64 = 1;
     private const byte Bytes = 2;
     private const byte Fixed32 = 5;
-
-    private static readonly uint[] Crc32CTable = [.. Enumerable.Range(0, 256).Select(index =>
-    {
-        uint crc = (uint)index;
-        for (int bit = 0; bit < 8; bit++)
-        {
-            crc = (crc & 1) != 0 ? (crc >> 1) ^ 0x82f63b78 : crc >> 1;
-        }
-
-        return crc;
-    })];
 
     private readonly Stream stream;
 
@@ -88,7 +77,7 @@ internal sealed class TensorBoardFile : IDisposable
         uint crc = uint.MaxValue;
         foreach (byte one in bytes)
         {
-            crc = Crc32CTable[(byte)(crc ^ one)] ^ (crc >> 8);
+            crc = BitOperations.Crc32C(crc, one);
         }
 
         return ~crc;
