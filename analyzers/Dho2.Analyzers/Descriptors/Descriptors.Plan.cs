@@ -45,7 +45,7 @@ internal static partial class Descriptors
 
     public static readonly DiagnosticDescriptor CurvatureOfInterleavedStages = new(
         DiagnosticIds.CurvatureOfInterleavedStages,
-        "Curvature of interleaved stages is not estimated",
+        "Interleaved stages have one subspace together",
         ProblemKinds.FormatOf(ProblemKind.CurvatureOfInterleavedStages),
         Plan,
         DiagnosticSeverity.Error,

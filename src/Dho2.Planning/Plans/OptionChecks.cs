@@ -32,7 +32,7 @@ internal static class OptionChecks
         Require(options.DeviceMemory is null or > 0, "Device.Memory", Text(options.DeviceMemory ?? 0), "above 0");
         Require(
             ElementTypes.CanCompute(options.DType), "The element type", ElementTypes.NameOf(options.DType), "float32, float64 or bfloat16");
-        if (options is { Schedule: Schedule.Interleaved, Curvature: { } wanted } && wanted.Rank + (long)wanted.Smallest > 0
+        if (options is { Schedule: Schedule.Interleaved, Curvature: { Scope: CurvatureScope.Stage } wanted } && wanted.Rank + (long)wanted.Smallest > 0
             && StageLayout.Of(options.Schedule, stages, options.StagesPerRank) is { StagesPerRank: > 1 } layout)
         {
             problems.Add(new(ProblemKind.CurvatureOfInterleavedStages, PlanSite.Model, layout.StagesPerRank));

@@ -106,7 +106,7 @@ public static class ProblemKinds
         ProblemKind.RelaxationHigh => "Over-relaxation is {0}; above 1.3 replicas with momentum may diverge",
         ProblemKind.FewerMicroBatchesThanStages => "MicroBatches = {0} keeps the {1} ranks busy for {2} % of the time; {3} would keep them busy for {4} %",
         ProblemKind.FewerSamplesThanMicroBatches => "A batch of {0} samples makes only {0} of the {1} micro-batches",
-        ProblemKind.CurvatureOfInterleavedStages => "Curvature is estimated with one stage on each rank, but Schedule.Interleaved puts {0} on each; use Schedule.OneForwardOneBackward or Schedule.ZeroBubble, or train without curvature",
+        ProblemKind.CurvatureOfInterleavedStages => "A subspace for each stage takes one stage on each rank, but Schedule.Interleaved puts {0} on each; use one subspace for the model (CurvatureScope.Global), Schedule.OneForwardOneBackward or Schedule.ZeroBubble",
         ProblemKind.BatchStatisticsPerMicroBatch => "'{0}' normalises over the {1} samples of a micro-batch, not over the {2} of the batch: its statistics are noisier, and change with MicroBatches",
         ProblemKind.StagesUnbalanced => "Stage {0} takes {1} % of the time of all {2} stages, so a step takes about {3} times as long as with the partition {4}",
         ProblemKind.NoSecondDerivative => "{0} has no second derivative, which the curvature of {1} needs: the estimate would end the run; replace it, or turn the curvature off",

@@ -130,8 +130,8 @@ public sealed class TrafficModel
         return SafeInteger.Add(SafeInteger.Add(Reduction(position), buffers), numbers);
     }
 
-    private long? ParameterCount(int stage) =>
-        plan.Stages[stage].Parameters is { } parameters ? parameters.Sum(p => p.Count) : null;
+    private long? ParameterCount(int position) => MemoryModel.Sum(plan.Layout.StagesOf(position).Select(stage =>
+        plan.Stages[stage].Parameters is { } parameters ? parameters.Sum(p => p.Count) : (long?)null));
 
     private long? ParameterBytes(int position) => SafeInteger.Multiply(ParameterCount(position), element);
 

@@ -11,43 +11,42 @@ namespace Dho2.Curvature;
 
 /// <summary>
 /// Exact Hessian-vector products of a model that is split over stages (Pearlmutter 1994): per product one sweep up and
-/// one down the pipeline over graphs that are built once, each stage keeping its own part of direction and product.
+/// one down the pipeline over graphs that are built once, each rank keeping its own part of direction and product.
 /// </summary>
 /// <remarks>
 /// <para>
-/// Each rank owns a twin of its stage, built by the same factory, whose parameters live on a flat buffer of their own:
-/// <see cref="Begin(FlatParameters, CurvatureBatch)"/> copies the training stage's parameters and buffers there, so that
-/// training may go on while products are taken. All stages of all replicas call in step; <see cref="End"/> lets go of the
+/// Each rank owns twins of its stages, built by the same factories, whose parameters live on a flat buffer of their own:
+/// <see cref="Begin(FlatParameters, CurvatureBatch)"/> copies the training stages' parameters and buffers there, so that
+/// training may go on while products are taken. All ranks of all replicas call in step; <see cref="End"/> lets go of the
 /// graphs.
 /// </para>
 /// <para>
-/// Per product and cut, tensors as large as the cut's differentiable values travel once up and once down.
+/// Graphs are built and swept over by the instruction lists of training: 1F1B, interleaved where ranks hold several stages. Per
+/// product and cut, tensors as large as the cut's differentiable values travel once up and once down.
 /// </para>
 /// </remarks>
 public sealed class PipelineHessian : IHessianOperator, IDisposable
 {
-    private readonly IPipelineStage twin;
+    private readonly TwinStage[] stages;
+    private readonly StageLayout layout;
     private readonly StageContext context;
     private readonly ICommunicator? pipeline;
     private readonly Func<IReadOnlyList<Tensor>, IReadOnlyList<Tensor>, Tensor> loss;
     private readonly PipelineHessianSettings settings;
     private readonly bool retains;
     private readonly bool isTied;
-    private readonly CutPlan? incoming;
-    private readonly CutPlan? outgoing;
     private readonly FlatParameters flat;
-    private readonly Tensor[] leaves;
     private readonly Tensor[] products;
     private readonly TieExchange ties;
     private readonly Tensor[] mirrorDirections;
     private readonly List<DropoutSeeding> seedings = [];
+    private readonly Dictionary<(int MicroBatches, int FirstStage), Instruction[]> instructions = [];
     private CurvatureBatch? batch;
-    private StageGraph?[] graphs = [];
     private bool built;
     private double counted;
     private double countFactor = 1;
 
-    /// <summary>Creates the operator of one stage, without a batch yet.</summary>
+    /// <summary>Creates the operator of a rank that holds one stage, without a batch yet.</summary>
     /// <param name="twin">A second instance of the stage; the operator's own from now on.</param>
     /// <param name="context">The context that the twin was built with.</param>
     /// <param name="pipeline">The group of this replica's stages, ranked by stage, or null if there is one; stays the caller's.</param>
@@ -64,33 +63,58 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         Func<IReadOnlyList<Tensor>, IReadOnlyList<Tensor>, Tensor> loss,
         PipelineHessianSettings? settings = null,
         IReadOnlyList<TiedParameter>? ties = null)
+        : this([twin], context, pipeline, cuts, loss, settings, ties)
     {
-        if (twin.Index != (pipeline?.Rank ?? 0) || cuts.Count + 1 != (pipeline?.Size ?? 1))
+    }
+
+    /// <summary>Creates the operator of a rank, without a batch yet.</summary>
+    /// <param name="twins">Second instances of the rank's stages, in order: of every so many stages as there are ranks; the operator's own from now on.</param>
+    /// <param name="context">The context that the twins were built with.</param>
+    /// <param name="pipeline">The group of this replica's ranks, or null if there is one; stays the caller's.</param>
+    /// <param name="cuts">What crosses between stages, one for each pair of neighbours.</param>
+    /// <param name="loss">The loss of one micro-batch, a mean over its samples (0-dimensional), from results and targets.</param>
+    /// <param name="settings">How products are computed.</param>
+    /// <param name="ties">Parameters that several stages share; null for none, and none where ranks hold several stages.</param>
+    /// <exception cref="ArgumentException">Stages, group, cuts and ties do not belong together.</exception>
+    public PipelineHessian(
+        IReadOnlyList<IPipelineStage> twins,
+        StageContext context,
+        ICommunicator? pipeline,
+        IReadOnlyList<CutPlan> cuts,
+        Func<IReadOnlyList<Tensor>, IReadOnlyList<Tensor>, Tensor> loss,
+        PipelineHessianSettings? settings = null,
+        IReadOnlyList<TiedParameter>? ties = null)
+    {
+        layout = new StageLayout(pipeline?.Size ?? 1, twins.Count);
+        int rank = pipeline?.Rank ?? 0;
+        if (!layout.StagesOf(rank).SequenceEqual(twins.Select(twin => twin.Index)) || layout.Stages != cuts.Count + 1)
         {
             throw new ArgumentException(
-                $"Stage {twin.Index} of {cuts.Count + 1} cannot be rank {pipeline?.Rank ?? 0} of {pipeline?.Size ?? 1}.", nameof(pipeline));
+                $"Stage {string.Join(" and ", twins.Select(twin => twin.Index))} of {cuts.Count + 1} cannot be rank {rank} of {layout.Ranks}.", nameof(pipeline));
         }
 
-        this.twin = twin;
+        isTied = ties is { Count: > 0 };
+        if (isTied && twins.Count > 1)
+        {
+            throw new ArgumentException($"'{ties![0].Name}' is tied over stages, which ranks with several stages cannot do.", nameof(ties));
+        }
+
         this.context = context;
         this.pipeline = pipeline;
         this.loss = loss;
         this.settings = settings ?? new PipelineHessianSettings();
         retains = this.settings.RetainGraphs ?? true;
-        isTied = ties is { Count: > 0 };
-        incoming = twin.Index > 0 ? cuts[twin.Index - 1] : null;
-        outgoing = twin.Index < cuts.Count ? cuts[twin.Index] : null;
-        flat = new FlatParameters(twin.Layers, context.DType, context.Device, twin.Mirrors);
-        this.ties = new TieExchange(twin, flat, ties ?? [], pipeline);
+        flat = new FlatParameters([.. twins.SelectMany(twin => twin.Layers)], context.DType, context.Device, [.. twins.SelectMany(twin => twin.Mirrors)]);
+        this.ties = new TieExchange(twins[0], flat, ties ?? [], pipeline);
         IReadOnlyList<Tensor> mirrors = this.ties.Mirrors;
-        leaves = [.. flat.Parameters, .. mirrors];
         products =
         [
-            .. flat.Segments.Select(s => View(flat.Gradients, s).DetachFromDisposeScope()),
+            .. flat.Segments.Select(s => s.ViewOf(flat.Gradients).DetachFromDisposeScope()),
             .. mirrors.Select(mirror => zeros_like(mirror).DetachFromDisposeScope()),
         ];
         mirrorDirections = [.. mirrors.Select(mirror => empty_like(mirror).DetachFromDisposeScope())];
-        foreach (StageLayer layer in twin.Layers)
+        stages = [.. twins.Select(twin => new TwinStage(twin, cuts, flat, mirrors, products, ReusesTangents(twin.Index)))];
+        foreach (StageLayer layer in twins.SelectMany(twin => twin.Layers))
         {
             if (layer.Module is { } module)
             {
@@ -152,7 +176,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
 
         ties.Spread(flat.Values, ties.Mirrors);
         batch = curvatureBatch.Keep();
-        graphs = new StageGraph?[batch.Sizes.Count];
+        Array.ForEach(stages, stage => stage.Open(batch.Sizes.Count));
     }
 
     /// <summary>
@@ -195,7 +219,8 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
 
         // A tied parameter of a later stage may act on an earlier one.
         int first = isTied ? 0 : firstStage;
-        if (retains && twin.Index < first)
+        bool hasPart = stages[^1].Twin.Index >= first;
+        if (retains && !hasPart)
         {
             product.zero_();
             return;
@@ -204,7 +229,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         ties.Spread(direction, mirrorDirections);
         flat.Gradients.zero_();
         Array.ForEach(products[flat.Segments.Count..], product => product.zero_());
-        int chunk = Math.Max(1, retains ? current.Sizes.Count : pipeline?.Size ?? 1);
+        int chunk = Math.Max(1, retains ? current.Sizes.Count : layout.Stages);
         for (int start = 0; start < current.Sizes.Count; start += chunk)
         {
             int end = Math.Min(start + chunk, current.Sizes.Count);
@@ -213,7 +238,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
                 Build(start, end);
             }
 
-            if (twin.Index >= first)
+            if (hasPart)
             {
                 Sweep(start, end, direction, first);
             }
@@ -235,7 +260,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
             product.copy_(flat.Gradients).mul_(countFactor);
         }
 
-        if (twin.Index >= first && ReducesProducts)
+        if (hasPart && ReducesProducts)
         {
             current.Replicas?.AllReduce(product);
         }
@@ -245,7 +270,6 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
     public void End()
     {
         ReleaseGraphs();
-        graphs = [];
         batch?.Release();
         batch = null;
     }
@@ -257,49 +281,21 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         seedings.ForEach(seeding => seeding.Dispose());
         Array.ForEach(products, view => view.Dispose());
         Array.ForEach(mirrorDirections, direction => direction.Dispose());
-        twin.Dispose();
+        Array.ForEach(stages, stage => stage.Twin.Dispose());
         flat.Dispose();
     }
 
     private CurvatureBatch Current() =>
         batch ?? throw new InvalidOperationException("Products need parameters and a batch: call Begin first.");
 
+    private bool ReusesTangents(int stage) => settings.ReusesTangentsOf?[stage] ?? settings.ReuseTangents ?? false;
+
     private void Build(int start, int end)
     {
-        CurvatureBatch current = batch!;
         CreateGraphWarning.GetOver();
         using IDisposable grad = enable_grad();
         using MathAttention attention = new();
-        ForEach(start, end, "forward", i =>
-        {
-            StageGraph graph = graphs[i] = new StageGraph(incoming, outgoing, settings.Matrix, settings.ReuseTangents ?? false);
-            if (incoming is not null)
-            {
-                graph.SetInputs([.. incoming.Values.Select(_ => pipeline!.Receive(twin.Index - 1))]);
-            }
-
-            double weight = (double)current.Sizes[i] / current.TotalSamples;
-            context.Position.MoveTo(current.Step, current.FirstMicroBatch + i);
-            graph.Forward(
-                twin,
-                incoming is null ? current.MicroBatch(current.Samples.Inputs, i) : null,
-                outgoing is null ? results => LossOf(results, i).mul(weight) : null);
-            if (outgoing is not null)
-            {
-                Send(graph.Outputs.Select(output => output.detach()), +1);
-            }
-        });
-        ForEach(start, end, "backward", i =>
-        {
-            StageGraph graph = graphs[i]!;
-            if (outgoing is not null)
-            {
-                graph.SetCotangents([.. graph.Outputs.Select((output, value) =>
-                    StageGraph.Travels(outgoing, value, output) ? pipeline!.Receive(twin.Index + 1) : null)]);
-            }
-
-            Send(graph.Backward(leaves), -1);
-        });
+        new GraphPass(this, batch!).Run(InstructionsFor(end - start, 0), start);
     }
 
     private Tensor LossOf(IReadOnlyList<Tensor> results, int microBatch)
@@ -333,90 +329,124 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
     {
         using DisposeScope scope = NewDisposeScope();
         using IDisposable grad = enable_grad();
-        Tensor[] views = [.. flat.Segments.Select(segment => View(direction, segment)), .. mirrorDirections];
-        bool hasBelow = twin.Index > first;
-        for (int i = 0; i < leaves.Length; i++)
+        foreach (TwinStage stage in stages)
         {
-            leaves[i].grad = products[i];
-        }
-
-        // As with 1F1B in training: a stage goes as many micro-batches ahead as there are stages after it, so that tangents of
-        // no more than that live at a time. The last stage turns each micro-batch round as it comes.
-        int ahead = outgoing is null ? 0 : Math.Min(pipeline!.Size - 1 - twin.Index, end - start);
-        ForEach(start, start + ahead, "upward sweep", Rise);
-        for (int i = start; i < end; i++)
-        {
-            if (outgoing is not null && i + ahead < end)
+            for (int i = 0; i < stage.Leaves.Length; i++)
             {
-                ForEach(i + ahead, i + ahead + 1, "upward sweep", Rise);
+                stage.Leaves[i].grad = stage.Products[i];
             }
-
-            ForEach(i, i + 1, "downward sweep", Fall);
         }
 
-        foreach (Tensor leaf in leaves)
+        new SweepPass(this, batch!, direction, first).Run(InstructionsFor(end - start, first), start);
+        foreach (Tensor leaf in stages.SelectMany(stage => stage.Leaves))
         {
             leaf.grad = null;
         }
-
-        void Rise(int i) => Send(graphs[i]!.Up(views, Tangents(graphs[i]!)), +1);
-
-        void Fall(int i)
-        {
-            StageGraph graph = graphs[i]!;
-            Tensor[] adjoints = outgoing is null ? TurnRound(graph) : Receive(graph.OutgoingCount, +1);
-            Send(graph.Down(leaves, views, adjoints, hasBelow), -1);
-        }
-
-        Tensor[] Tangents(StageGraph graph) => hasBelow ? Receive(graph.IncomingCount, -1) : [];
-
-        Tensor[] TurnRound(StageGraph graph)
-        {
-            Tensor[] tangents = graph.Up(views, Tangents(graph));
-            return settings.Matrix == CurvatureMatrix.Hessian ? [] : graph.MultiplyLoss(tangents);
-        }
     }
 
-    private Tensor[] Receive(int count, int neighbour) =>
-        [.. Enumerable.Range(0, count).Select(_ => pipeline!.Receive(twin.Index + neighbour))];
-
-    private void Send(IEnumerable<Tensor> tensors, int neighbour)
+    // As with 1F1B in training, tangents of no more micro-batches live at a time than there are stages left. What lies before
+    // the first stage is left out with both ends of its messages, which cannot hold up anything that stays.
+    private Instruction[] InstructionsFor(int microBatches, int first)
     {
-        foreach (Tensor tensor in tensors)
+        if (!instructions.TryGetValue((microBatches, first), out Instruction[]? list))
         {
-            pipeline!.Send(tensor, twin.Index + neighbour);
+            Schedule schedule = layout.StagesPerRank > 1 ? Schedule.Interleaved : Schedule.OneForwardOneBackward;
+            list =
+            [
+                .. ScheduleBuilder.Build(schedule, layout.Stages, microBatches, layout.StagesPerRank)[pipeline?.Rank ?? 0]
+                    .Where(i => i.Stage > first || (i.Stage == first && i.Kind is not (InstructionKind.ReceiveActivation or InstructionKind.SendGradient))),
+            ];
+            instructions.Add((microBatches, first), list);
         }
-    }
 
-    private void ForEach(int start, int end, string sweep, Action<int> action)
-    {
-        for (int i = start; i < end; i++)
-        {
-            pipeline?.Activity.Enter($"{sweep} of the curvature", twin.Index, batch!.Step, i);
-            try
-            {
-                using DisposeScope scope = NewDisposeScope();
-                action(i);
-            }
-            catch (Exception e)
-            {
-                DropoutSeeding.ReleaseAfterFailure();
-                throw new CurvatureException(twin.Index, i, sweep, e);
-            }
-        }
+        return list;
     }
 
     private void ReleaseGraphs()
     {
-        for (int i = 0; i < graphs.Length; i++)
-        {
-            graphs[i]?.Dispose();
-            graphs[i] = null;
-        }
-
+        Array.ForEach(stages, stage => stage.Release());
         built = false;
     }
 
-    private static Tensor View(Tensor vector, FlatSegment segment) =>
-        vector.narrow(0, segment.Offset, segment.Length).view([.. segment.Shape]);
+    /// <summary>Builds the graphs: values go up, cotangents come down.</summary>
+    private sealed class GraphPass(PipelineHessian hessian, CurvatureBatch batch) : StagePass(hessian.stages, hessian.layout, hessian.pipeline, batch)
+    {
+        private readonly CurvatureBatch batch = batch;
+
+        protected override string UpwardName => "forward";
+
+        protected override string DownwardName => "backward";
+
+        protected override IEnumerable<Tensor> Forward(TwinStage stage, int microBatch)
+        {
+            TwinSlot slot = stage.Slots[microBatch];
+            StageGraph graph = slot.Graph = new StageGraph(stage.Incoming, stage.Outgoing, hessian.settings.Matrix, stage.ReusesTangents);
+            if (stage.Incoming is not null)
+            {
+                graph.SetInputs([.. slot.Arrived.Select(value => value.alias())]);
+            }
+
+            double weight = (double)batch.Sizes[microBatch] / batch.TotalSamples;
+            hessian.context.Position.MoveTo(batch.Step, batch.FirstMicroBatch + microBatch);
+            graph.Forward(
+                stage.Twin,
+                stage.Incoming is null ? batch.MicroBatch(batch.Samples.Inputs, microBatch) : null,
+                stage.Outgoing is null ? results => hessian.LossOf(results, microBatch).mul(weight) : null);
+            return stage.Outgoing is null ? [] : graph.Outputs.Select(output => output.detach());
+        }
+
+        protected override IEnumerable<Tensor> Backward(TwinStage stage, int microBatch)
+        {
+            TwinSlot slot = stage.Slots[microBatch];
+            if (stage.Outgoing is { } outgoing)
+            {
+                int next = 0;
+                slot.Graph!.SetCotangents(
+                    [.. slot.Graph.Outputs.Select((output, value) => StageGraph.Travels(outgoing, value, output) ? slot.Arrived[next++].alias() : null)]);
+            }
+
+            return slot.Graph!.Backward(stage.Leaves);
+        }
+
+        protected override int CountFromBefore(TwinStage stage, TwinSlot slot) => stage.Incoming!.Values.Count;
+
+        protected override int CountFromAfter(TwinStage stage, TwinSlot slot) => slot.Graph!.OutgoingCount;
+    }
+
+    /// <summary>Multiplies: tangents go up, their adjoints come down, and the product adds up on the way.</summary>
+    private sealed class SweepPass : StagePass
+    {
+        private readonly PipelineHessian hessian;
+        private readonly int first;
+        private readonly Dictionary<TwinStage, Tensor[]> directions;
+
+        public SweepPass(PipelineHessian hessian, CurvatureBatch batch, Tensor direction, int first)
+            : base(hessian.stages, hessian.layout, hessian.pipeline, batch)
+        {
+            this.hessian = hessian;
+            this.first = first;
+            directions = hessian.stages.ToDictionary(stage => stage, stage => stage.PartsOf(direction, hessian.mirrorDirections));
+        }
+
+        protected override string UpwardName => "upward sweep";
+
+        protected override string DownwardName => "downward sweep";
+
+        protected override IEnumerable<Tensor> Forward(TwinStage stage, int microBatch)
+        {
+            TwinSlot slot = stage.Slots[microBatch];
+            Tensor[] tangents = slot.Graph!.Up(directions[stage], slot.Arrived);
+            return stage.Outgoing is null && hessian.settings.Matrix == CurvatureMatrix.GaussNewton ? slot.Graph.MultiplyLoss(tangents) : tangents;
+        }
+
+        protected override IEnumerable<Tensor> Backward(TwinStage stage, int microBatch)
+        {
+            TwinSlot slot = stage.Slots[microBatch];
+            return slot.Graph!.Down(stage.Leaves, directions[stage], slot.Arrived, stage.Twin.Index > first);
+        }
+
+        protected override int CountFromBefore(TwinStage stage, TwinSlot slot) => slot.Graph!.IncomingCount;
+
+        protected override int CountFromAfter(TwinStage stage, TwinSlot slot) => slot.Graph!.OutgoingCount;
+    }
 }

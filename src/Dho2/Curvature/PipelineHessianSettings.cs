@@ -1,3 +1,5 @@
+using System.Collections.Generic;
+
 namespace Dho2.Curvature;
 
 /// <summary>Which matrix describes the curvature of the loss.</summary>
@@ -33,6 +35,9 @@ public sealed record PipelineHessianSettings
     /// computes them again, or in training leaves it to the plan, which knows what each stage contains.
     /// </summary>
     public bool? ReuseTangents { get; init; }
+
+    /// <summary>The same for each stage of the model, before <see cref="ReuseTangents"/>; null where all are alike.</summary>
+    internal IReadOnlyList<bool>? ReusesTangentsOf { get; init; }
 
     /// <summary>Whether layers behave as in training: batch statistics, dropout.</summary>
     public bool TrainingMode { get; init; } = true;

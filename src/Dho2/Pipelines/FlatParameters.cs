@@ -128,7 +128,7 @@ public sealed class FlatParameters : IDisposable
 
     /// <summary>Each parameter by its name in the unsplit model, as a view of <see cref="Values"/> that belongs to the current scope, and each buffer.</summary>
     public IEnumerable<(string Name, torch.Tensor Value)> NamedValues() =>
-        Segments.Select(s => (s.Name, Values.narrow(0, s.Offset, s.Length).view([.. s.Shape]))).Concat(Buffers);
+        Segments.Select(s => (s.Name, s.ViewOf(Values))).Concat(Buffers);
 
     /// <summary>
     /// Rounds the parameters to what the modules compute with: needed before a forward once <see cref="Values"/> have changed.
@@ -196,4 +196,8 @@ public sealed class FlatParameters : IDisposable
 /// <param name="Offset">Its first element.</param>
 /// <param name="Length">Its number of elements.</param>
 /// <param name="Shape">Its sizes.</param>
-public sealed record FlatSegment(string Name, long Offset, long Length, IReadOnlyList<long> Shape);
+public sealed record FlatSegment(string Name, long Offset, long Length, IReadOnlyList<long> Shape)
+{
+    /// <summary>The parameter's part of a flat vector, in its shape; belongs to the current scope.</summary>
+    internal torch.Tensor ViewOf(torch.Tensor vector) => vector.narrow(0, Offset, Length).view([.. Shape]);
+}

@@ -35,7 +35,7 @@ internal sealed class TrafficForecast
         model = new TrafficModel(setup.Plan);
     }
 
-    private bool RebuildsGraphs => setup.ProductsOf(stage).RetainGraphs == false;
+    private bool RebuildsGraphs => setup.Products.RetainGraphs == false;
 
     /// <summary>An estimate begins.</summary>
     /// <param name="microBatches">Samples in each micro-batch of its batch on this replica.</param>

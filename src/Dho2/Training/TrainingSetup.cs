@@ -91,10 +91,10 @@ internal sealed class TrainingSetup
         Curvature is { } curvature && step >= curvature.Warmup && (step - curvature.Warmup) % curvature.Every == 0;
 
     /// <summary>How products are computed, the plan's choice filled in.</summary>
-    public PipelineHessianSettings ProductsOf(int stage) => Options.Products with
+    public PipelineHessianSettings Products => Options.Products with
     {
         RetainGraphs = Options.Products.RetainGraphs ?? Plan.Curvature?.RetainsGraphs,
-        ReuseTangents = Options.Products.ReuseTangents ?? Plan.Curvature?.Stages[stage].ReusesTangents,
+        ReusesTangentsOf = Options.Products.ReuseTangents is null && Plan.Curvature is { } curvature ? [.. curvature.Stages.Select(stage => stage.ReusesTangents)] : null,
     };
 
     /// <summary>How replicas are tied together; null where gradients are reduced in every step, or where there is one replica.</summary>

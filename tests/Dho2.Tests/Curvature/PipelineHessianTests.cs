@@ -4,6 +4,7 @@ using System.Linq;
 using Dho2.Communication;
 using Dho2.Curvature;
 using Dho2.Pipelines;
+using Dho2.Planning;
 using Dho2.Tests.Communication;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -68,6 +69,44 @@ public class PipelineHessianTests
     }
 
     [Theory]
+    [InlineData("mlp", 2, 2)]
+    [InlineData("skips", 2, 2)]
+    [InlineData("skips", 1, 3)]
+    [InlineData("gelu, layer norm, dropout", 1, 2)]
+    [InlineData("cnn, batch norm", 2, 2)]
+    [InlineData("residual, group norm", 1, 4)]
+    public void Ranks_may_hold_several_stages(string name, int ranks, int stagesPerRank)
+    {
+        HandModel model = HandModels.All[name];
+        using Reference reference = new(model, true);
+        double[] direction = reference.RandomDirection();
+        double[] expected = reference.Multiply(direction);
+        foreach (bool? retain in new bool?[] { true, false })
+        {
+            PipelineHessianSettings settings = new() { RetainGraphs = retain };
+            Ranks.Run(ranks, pipeline =>
+            {
+                using ShardedHessian hessian = new(model, ranks == 1 ? null : pipeline, settings, reference.Fixed, reference, stagesPerRank);
+                for (int product = 0; product < 2; product++)
+                {
+                    CompareVectors(hessian.PartOf(expected), hessian.Apply(direction), 1e-12);
+                }
+            });
+        }
+
+        PipelineHessianSettings gaussNewton = new() { Matrix = CurvatureMatrix.GaussNewton };
+        if (name == "skips")
+        {
+            expected = reference.MultiplyGaussNewton(direction);
+            Ranks.Run(ranks, pipeline =>
+            {
+                using ShardedHessian hessian = new(model, ranks == 1 ? null : pipeline, gaussNewton, reference.Fixed, reference, stagesPerRank);
+                CompareVectors(hessian.PartOf(expected), hessian.Apply(direction), 1e-12);
+            });
+        }
+    }
+
+    [Theory]
     [InlineData("mlp", 4)]
     [InlineData("skips", 3)]
     [InlineData("skips", 4)]
@@ -96,13 +135,13 @@ public class PipelineHessianTests
         double[] wrong = Sharded(model, 2, new PipelineHessianSettings { ReuseTangents = true }, reference, hessian => hessian.Apply(direction));
         double[] right = reference.Multiply(direction);
         Assert.True(Math.Sqrt(right.Zip(wrong, (a, b) => (a - b) * (a - b)).Sum()) > 1e-3 * Math.Sqrt(right.Sum(v => v * v)));
-        Assert.DoesNotContain("BatchNorm2d", Dho2.Planning.ThirdDerivatives.Names);
-        Assert.DoesNotContain("LayerNorm", Dho2.Planning.ThirdDerivatives.Names);
+        Assert.DoesNotContain("BatchNorm2d", ThirdDerivatives.Names);
+        Assert.DoesNotContain("LayerNorm", ThirdDerivatives.Names);
     }
 
     [Fact]
     public void All_that_is_listed_is_tested() =>
-        Assert.Equal(Dho2.Planning.ThirdDerivatives.Names.Distinct().Order(), ThirdDerivativeModels.Tested.Distinct().Order());
+        Assert.Equal(ThirdDerivatives.Names.Distinct().Order(), ThirdDerivativeModels.Tested.Distinct().Order());
 
     [Fact]
     public void The_double_backward_agrees_with_differences_of_gradients()
@@ -288,22 +327,25 @@ public class PipelineHessianTests
     /// <summary>One rank: a training stage, and the operator on its twin.</summary>
     private sealed class ShardedHessian : IDisposable
     {
-        private readonly IPipelineStage stage;
+        private readonly IPipelineStage[] stages;
         private readonly PipelineHessian hessian;
         private readonly CurvatureBatch batch;
-        private readonly int offset;
+        private readonly (int Start, int End)[] parts;
 
         public ShardedHessian(
-            HandModel model, ICommunicator? pipeline, PipelineHessianSettings settings, Func<Batch, CurvatureBatch> batch, Reference reference)
+            HandModel model, ICommunicator? pipeline, PipelineHessianSettings settings, Func<Batch, CurvatureBatch> batch, Reference reference, int stagesPerRank = 1)
         {
-            int rank = pipeline?.Rank ?? 0;
-            int stages = pipeline?.Size ?? 1;
-            stage = model.Stage(Context(), rank, stages);
-            Training = new FlatParameters(stage.Layers, ScalarType.Float64, CPU, stage.Mirrors);
+            StageLayout layout = new(pipeline?.Size ?? 1, stagesPerRank);
+            int count = layout.Stages;
+            IReadOnlyList<int> own = layout.StagesOf(pipeline?.Rank ?? 0);
+            StageContext trained = Context();
+            stages = [.. own.Select(stage => model.Stage(trained, stage, count))];
+            Training = new FlatParameters([.. stages.SelectMany(stage => stage.Layers)], ScalarType.Float64, CPU, [.. stages.SelectMany(stage => stage.Mirrors)]);
             StageContext context = Context();
-            hessian = new PipelineHessian(model.Stage(context, rank, stages), context, pipeline, model.Cuts(stages), model.Loss, settings, model.Ties(stages));
+            hessian = new PipelineHessian(
+                [.. own.Select(stage => model.Stage(context, stage, count))], context, pipeline, model.Cuts(count), model.Loss, settings, model.Ties(count));
             this.batch = batch(reference.Batch);
-            offset = reference.OffsetOf(model.FirstBlock(rank, stages));
+            parts = [.. own.Select(stage => (reference.OffsetOf(model.FirstBlock(stage, count)), reference.OffsetOf(model.FirstBlock(stage + 1, count))))];
             Begin();
         }
 
@@ -311,9 +353,11 @@ public class PipelineHessianTests
 
         public void Begin() => hessian.Begin(Training, batch);
 
+        public double[] PartOf(double[] vector) => [.. parts.SelectMany(part => vector[part.Start..part.End])];
+
         public double[] Apply(double[] direction, int first = 0)
         {
-            using Tensor v = tensor(direction[offset..(offset + (int)hessian.LocalSize)]);
+            using Tensor v = tensor(PartOf(direction));
             using Tensor product = full_like(v, double.NaN);
             hessian.Multiply(v, product, first);
             return product.data<double>().ToArray();
@@ -322,7 +366,7 @@ public class PipelineHessianTests
         public void Dispose()
         {
             hessian.Dispose();
-            stage.Dispose();
+            Array.ForEach(stages, stage => stage.Dispose());
             Training.Dispose();
         }
     }

@@ -82,7 +82,7 @@ internal sealed class TieExchange
             if (tie.Segment is { } segment)
             {
                 // A copy, because what was sent must not change: the owner goes on to update its parameters.
-                torch.Tensor part = View(owned, segment).clone();
+                torch.Tensor part = segment.ViewOf(owned).clone();
                 foreach (int mirror in tie.Parameter.Mirrors)
                 {
                     pipeline!.Send(part, mirror);
@@ -116,13 +116,10 @@ internal sealed class TieExchange
             {
                 torch.Tensor part = pipeline!.Receive(mirror);
                 RequireShape(tie, part.shape, tie.Segment!.Shape);
-                View(owned, tie.Segment).add_(part);
+                tie.Segment.ViewOf(owned).add_(part);
             }
         }
     }
-
-    private static torch.Tensor View(torch.Tensor vector, FlatSegment segment) =>
-        vector.narrow(0, segment.Offset, segment.Length).view([.. segment.Shape]);
 
     private static void Require(bool condition, string message)
     {

@@ -58,15 +58,15 @@ internal sealed class EstimateRun : IDisposable
     /// <summary>The number of runs begun so far, which random vectors depend on.</summary>
     public long Runs { get; set; }
 
-    /// <summary>The operator of one stage.</summary>
+    /// <summary>The operator of one rank.</summary>
     /// <param name="setup">The run.</param>
     /// <param name="pipeline">The stages that take part; stays the caller's.</param>
     /// <param name="reducesProducts">Whether products are added up over replicas there and then.</param>
     public static PipelineHessian CreateHessian(TrainingSetup setup, ICommunicator pipeline, bool reducesProducts = true)
     {
         var context = new Pipelines.StageContext(setup.Options.Seed) { DType = setup.DType, Device = pipeline.Device };
-        Pipelines.IPipelineStage twin = setup.Definition.Stages[pipeline.Rank](context);
-        return new PipelineHessian(twin, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss, setup.ProductsOf(pipeline.Rank), setup.Definition.Ties)
+        Pipelines.IPipelineStage[] twins = [.. setup.Layout.StagesAt(pipeline.Rank).Select(stage => setup.Definition.Stages[stage](context))];
+        return new PipelineHessian(twins, context, pipeline, setup.Plan.Cuts, setup.Definition.Loss, setup.Products, setup.Definition.Ties)
         {
             CountedLoss = setup.Definition.CountedLoss,
             ReducesProducts = reducesProducts,
