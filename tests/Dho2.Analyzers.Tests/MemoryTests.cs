@@ -51,6 +51,18 @@ public class MemoryTests
         Assert.Equal(known, diagnostics.Single(d => d.Id == DiagnosticIds.PlanSummary).GetMessage().Contains("of its device", System.StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData("", false)]
+    [InlineData(", Schedule = Schedule.Interleaved", true)]
+    public async Task Interleaved_stages_share_a_device(string schedule, bool exceeded)
+    {
+        string source = Model("[Device(Memory = \"16 MiB\")]").Replace("MicroBatches = 8", "MicroBatches = 8" + schedule, System.StringComparison.Ordinal);
+        Diagnostic[] diagnostics = [.. (await Analysis.DiagnosticsAsync(Analysis.Compile(source))).Where(d => d.Id == DiagnosticIds.StageDoesNotFit)];
+
+        Assert.Equal(exceeded ? 2 : 0, diagnostics.Length);
+        Assert.All(diagnostics, d => Assert.Matches(@"stage [01], which is on the same device, \d", d.GetMessage()));
+    }
+
     [Fact]
     public Task A_device_that_is_large_enough() => VerifyAsync(Model("[Device(Memory = \"16 MiB\")]"));
 

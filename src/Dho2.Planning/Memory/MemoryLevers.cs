@@ -26,7 +26,7 @@ public static class MemoryLevers
         StagePlan[]? Fitting(ModelDescription changed, params int[] stages) =>
             Planner.Price(changed, inference, cancellation) is { Plan: { } other, HasStructuralErrors: false }
             && other.Stages.Count == plan.Stages.Count
-            && stages.All(s => other.Stages[s].KnownBytes <= DeviceMemory.Of(other.Stages[s], changed, other.Options))
+            && stages.All(s => other.Stages[s].KnownBytes <= DeviceMemory.LeftFor(other.Stages[s], other.Stages, changed, other.Options, stage => stage.KnownBytes))
                 ? stages.Select(s => other.Stages[s]).ToArray()
                 : null;
 

@@ -14,23 +14,24 @@ internal static class PlanChecks
     {
         foreach (StagePlan stage in plan.Stages)
         {
-            CheckMemory(stage, DeviceMemory.Of(stage, model, plan.Options), problems);
+            CheckMemory(stage, model, plan, problems);
         }
 
         CheckRanks(plan, problems);
     }
 
-    private static void CheckMemory(StagePlan stage, long? device, List<PlanProblem> problems)
+    private static void CheckMemory(StagePlan stage, ModelDescription model, Plan plan, List<PlanProblem> problems)
     {
-        if (device is not > 0)
+        if (DeviceMemory.LeftFor(stage, plan.Stages, model, plan.Options, _ => 0) is not (> 0 and var capacity))
         {
             return;
         }
 
-        long capacity = device.Value;
-        long needed = stage.KnownBytes;
-        string needs = (stage.PeakBytes is null ? "at least " : "") + PlanReport.FormatBytes(needed);
-        string breakdown = string.Join(", ", stage.PeakTerms.Select(t => $"{PlanReport.NameOf(t.Kind)} {PlanReport.FormatBytes(t.Bytes)}"));
+        StagePlan[] beside = DeviceMemory.Beside(stage, plan.Stages, plan.Options).ToArray();
+        long needed = beside.Aggregate(stage.KnownBytes, (sum, other) => SafeInteger.Add(sum, other.KnownBytes) ?? long.MaxValue);
+        string needs = (beside.Append(stage).Any(s => s.PeakBytes is null) ? "at least " : "") + PlanReport.FormatBytes(needed);
+        string breakdown = string.Join(", ", stage.PeakTerms.Select(t => $"{PlanReport.NameOf(t.Kind)} {PlanReport.FormatBytes(t.Bytes)}")
+            .Concat(beside.Select(other => $"stage {other.Index}, which is on the same device, {PlanReport.FormatBytes(other.KnownBytes)}")));
         if (needed > capacity)
         {
             problems.Add(new(

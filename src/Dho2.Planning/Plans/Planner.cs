@@ -89,7 +89,7 @@ public static class Planner
         StageContents[] contents = stages.Select(s => ContentsOf(s, model, inference, products, assignment, cuts)).ToArray();
         bool retains = true;
         StagePlan[] priced = Price();
-        if (options.Curvature is not null && priced.Any(s => DeviceMemory.Of(s, model, options) is { } device && Math.Max(s.KnownBytes, s.DedicatedBytes ?? 0) > device))
+        if (options.Curvature is not null && (Overflows(s => s.KnownBytes) || Overflows(s => s.DedicatedBytes ?? 0)))
         {
             retains = false;
             priced = Price();
@@ -105,6 +105,8 @@ public static class Planner
             Hash: "",
             CurvaturePlan.Of(model, options, priced, size, retains),
             ties);
+
+        bool Overflows(Func<StagePlan, long> bytes) => priced.Any(s => bytes(s) > DeviceMemory.LeftFor(s, priced, model, options, bytes));
 
         StagePlan[] Price()
         {

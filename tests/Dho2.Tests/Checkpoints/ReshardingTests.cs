@@ -185,6 +185,7 @@ public sealed class ReshardingTests : IDisposable
             {
                 DType = DType.Float64,
                 MicroBatches = 4,
+                Curvature = Curvature,
                 Schedule = perRank > 1 ? Schedule.Interleaved : Schedule.OneForwardOneBackward,
                 StagesPerRank = perRank,
             },

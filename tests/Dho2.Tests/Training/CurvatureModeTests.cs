@@ -114,6 +114,13 @@ public sealed class CurvatureModeTests
         Assert.True(one.Refreshes.Count >= 2);
         Assert.All(one.Refreshes, r => Assert.Equal(mode == CurvatureMode.Dedicated ? Delay : 1 + Products, r.Step - r.SnapshotStep));
         Compare.Near(one.Losses, Train(3, overrides, 22, dropout: 0.2).Losses, 1e-7);
+
+        // Nor on how many stages a rank holds: two ranks with two each, or one with both.
+        PlanOverrides interleaved = overrides with { Schedule = Schedule.Interleaved, StagesPerRank = 2, MicroBatches = 3 };
+        Run several = Train(2, interleaved, 22, dropout: 0.2, blocks: 4);
+        Compare.Near(several.Losses, Train(4, interleaved, 22, dropout: 0.2, blocks: 4).Losses, 1e-7);
+        Compare.Near(
+            several.Losses, Train(4, interleaved with { Schedule = Schedule.OneForwardOneBackward, StagesPerRank = 1 }, 22, dropout: 0.2, blocks: 4).Losses, 1e-7);
     }
 
     [Theory]
@@ -284,7 +291,7 @@ public sealed class CurvatureModeTests
         return [.. losses];
     }
 
-    private static Run Train(int stages, PlanOverrides overrides, int steps, double rate = 0.1, double dropout = 0, string? name = null)
+    private static Run Train(int stages, PlanOverrides overrides, int steps, double rate = 0.1, double dropout = 0, string? name = null, int blocks = 3)
     {
         (Tensor points, Tensor labels) = ChainModel.Data(32 * steps, float64);
         using (points)
@@ -293,7 +300,7 @@ public sealed class CurvatureModeTests
             using var data = new TensorDataset(points, labels);
             var run = new Run([], [], []);
             using var world = World.Join();
-            using var trainer = new Trainer(ChainModel.Define(stages, blocks: 3, dropout: dropout), world, new()
+            using var trainer = new Trainer(ChainModel.Define(stages, blocks, dropout: dropout), world, new()
             {
                 LearningRate = rate,
                 GradientClip = 1,

@@ -41,6 +41,30 @@ public sealed class CurvatureTrainingTests
         }
     }
 
+    [Theory]
+    [InlineData(2, 2, 3)]
+    [InlineData(4, 2, 4)]
+    [InlineData(6, 3, 5)]
+    public void NorOnHowManyStagesARankHolds(int stages, int stagesPerRank, int microBatches)
+    {
+        PlanOverrides overrides = new() { MicroBatches = microBatches, Curvature = Options };
+        Run plain = Train(1, overrides, 14, dropout: 0.2, blocks: 6);
+        Run interleaved = Train(
+            stages, overrides with { Schedule = Schedule.Interleaved, StagesPerRank = stagesPerRank }, 14, dropout: 0.2, blocks: 6);
+        Assert.Equal(3, interleaved.Refreshes.Count);
+        Compare.Near(plain.Losses, interleaved.Losses, 1e-8);
+        Compare.Near(
+            [.. plain.Refreshes.SelectMany(r => r.Estimate.Eigenvalues)], [.. interleaved.Refreshes.SelectMany(r => r.Estimate.Eigenvalues)], 1e-8);
+    }
+
+    [Fact]
+    public void ASubspaceForEachStageTakesOneStageOnEachRank()
+    {
+        PlanOverrides overrides = new() { Schedule = Schedule.Interleaved, Curvature = Options with { Scope = CurvatureScope.Stage } };
+        ArgumentException refused = Assert.Throws<ArgumentException>(() => Train(2, overrides, 3));
+        Assert.Contains("CurvatureScope.Global", refused.Message, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void ReplicasEstimateTheHessianOfTheirCommonLoss()
     {
@@ -158,7 +182,7 @@ public sealed class CurvatureTrainingTests
 
     private static Run Train(
         int stages, PlanOverrides overrides, int steps, double dropout = 0, OptimizerKind optimizer = OptimizerKind.Hybrid,
-        PipelineHessianSettings? products = null, HybridSettings? update = null)
+        PipelineHessianSettings? products = null, HybridSettings? update = null, int blocks = 3)
     {
         (Tensor points, Tensor labels) = ChainModel.Data(32 * steps, float64);
         using (points)
@@ -167,7 +191,7 @@ public sealed class CurvatureTrainingTests
             using var data = new TensorDataset(points, labels);
             var run = new Run([], []);
             using var world = World.Join();
-            using var trainer = new Trainer(ChainModel.Define(stages, blocks: 3, dropout: dropout), world, new()
+            using var trainer = new Trainer(ChainModel.Define(stages, blocks, dropout: dropout), world, new()
             {
                 LearningRate = RateFor(overrides),
                 Optimizer = optimizer,
