@@ -28,7 +28,7 @@ public sealed class PipelineGenerator : IIncrementalGenerator
                 ModelReader.PipelineAttributeName,
                 static (node, _) => node is TypeDeclarationSyntax,
                 static (target, cancellation) =>
-                    ModelReader.Read((INamedTypeSymbol)target.TargetSymbol, target.SemanticModel.Compilation, cancellation)?.Model)
+                    ReadingCache.Read(target.TargetNode, (INamedTypeSymbol)target.TargetSymbol, target.SemanticModel.Compilation, cancellation))
             .Where(static model => model is not null && model.Class.Status != ClassStatus.Closed)
             .Combine(device)
             .Select(static (pair, _) => pair.Left! with { Description = pair.Right.ApplyTo(pair.Left.Description) })

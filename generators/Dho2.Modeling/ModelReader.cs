@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Collections.Immutable;
 using System.Linq;
 using System.Threading;
 using Dho2.Planning;
@@ -29,8 +30,13 @@ public static class ModelReader
     /// <param name="compilation">Its compilation.</param>
     /// <param name="cancellation">Ends the work early.</param>
     /// <exception cref="OperationCanceledException">The work was cancelled.</exception>
-    public static ModelReading? Read(INamedTypeSymbol type, Compilation compilation, CancellationToken cancellation)
+    public static ModelReading? Read(INamedTypeSymbol type, Compilation compilation, CancellationToken cancellation) =>
+        Read(type, compilation, out _, cancellation);
+
+    /// <summary>The same, and tells which files were read for it.</summary>
+    internal static ModelReading? Read(INamedTypeSymbol type, Compilation compilation, out ImmutableArray<SyntaxTree> files, CancellationToken cancellation)
     {
+        files = [];
         TypeDeclarationSyntax? declaration = UserSyntax.Declarations(type, cancellation).FirstOrDefault();
         if (declaration is null)
         {
@@ -39,7 +45,9 @@ public static class ModelReader
 
         var context = new ReadingContext(compilation, cancellation, type);
         var reader = new PipelineReader(context, type, declaration);
-        return new ModelReading(reader.Read(), context.Sources.Trees);
+        var reading = new ModelReading(reader.Read(), context.Sources.Trees);
+        files = context.Files.ToImmutableArray();
+        return reading;
     }
 
     /// <summary>

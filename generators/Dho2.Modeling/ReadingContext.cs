@@ -1,4 +1,5 @@
 using System.Collections.Generic;
+using System.Linq;
 using System.Threading;
 using Dho2.Planning;
 using Microsoft.CodeAnalysis;
@@ -76,6 +77,9 @@ internal sealed class ReadingContext
 
     /// <summary>The context for the inside of a user's module class.</summary>
     public ReadingContext ForModule() => new(this);
+
+    /// <summary>All files that something was read from.</summary>
+    public IEnumerable<SyntaxTree> Files => semanticModels.Keys.Union(Sources.Trees);
 
     public SemanticModel Semantics(SyntaxTree tree)
     {
