@@ -16,8 +16,10 @@ internal sealed record BaseReport(RunSettings Tuned, RunSettings Hybrid)
     [
         "centre", "every 25", "every 400", "once", "k = 5", "k = 20", "curvature batch 64", "curvature batch 1024", "c_max = 1", "Gauss-Newton",
         "alpha = 0", "base at lr x scale", "base at the hybrid's lr", "random V", "tolerance 1e-3", "tolerance 1e-5", "base, half the steps",
-        "centre, half the steps", Experiment.Plain, $"{Experiment.Plain}, every 25", $"{Experiment.Plain}, once", $"{Experiment.Plain}, curvature batch 64",
-        $"{Experiment.Plain}, alpha = 0.1", $"{Experiment.Plain}, alpha = 0",
+        "centre, half the steps", Experiment.Plain, .. new[]
+        {
+            "every 25", "once", "k = 5", "k = 20", "curvature batch 64", "curvature batch 1024", "Gauss-Newton", "alpha = 0.1", "alpha = 0", "random V",
+        }.Select(change => $"{Experiment.Plain}, {change}"),
     ];
 
     private readonly List<(string Name, List<RunResult> Runs)> varied = [];
@@ -30,6 +32,13 @@ internal sealed record BaseReport(RunSettings Tuned, RunSettings Hybrid)
 
     /// <summary>The settings with at least one run, in the order of the experiment.</summary>
     public IEnumerable<(string Name, List<RunResult> Runs)> Varied => varied.Where(v => v.Runs.Count > 0).OrderBy(v => Array.IndexOf(Order, v.Name));
+
+    /// <summary>The runs of the setting that a setting differs from in one thing; none for a setting that is such a one itself, or the base.</summary>
+    public IReadOnlyList<RunResult> Unvaried(string name)
+    {
+        string reference = name.StartsWith(Experiment.Plain, StringComparison.Ordinal) ? Experiment.Plain : "centre";
+        return name == reference || name.EndsWith("half the steps", StringComparison.Ordinal) ? [] : varied.Find(v => v.Name == reference).Runs ?? [];
+    }
 
     /// <summary>Adds runs of a setting.</summary>
     public void Add(string name, IEnumerable<RunResult> runs)
@@ -64,13 +73,13 @@ internal sealed record TaskReport(string Task, int Batch, int Steps, IReadOnlyLi
             writer.WriteLine(Invariant(
                 $"**{Task}, {Name(report.Kind)}**: base alone {Rate(report.Tuned)}; hybrid {Rate(report.Hybrid)}, alpha {report.Hybrid.Curvature!.Alpha:g3}; {Steps} steps of {Batch} samples; the base ends at loss {Mean(report.Alone.Select(run => run.BestWithin(1))):0.0000}, test {Metric(report.Alone)}."));
             writer.WriteLine();
-            writer.WriteLine("| setting | seeds | rho at 50 % | rho at 75 % | rho at 100 % | loss / base's | test | lambda_1 | scale | N | t_V / t_grad | c_p | kappa | rho / kappa |");
-            writer.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
+            writer.WriteLine("| setting | seeds | rho at 50 % | rho at 75 % | rho at 100 % | loss / base's | loss / unvaried | test | lambda_1 | scale | N | t_V / t_grad | c_p | kappa | rho / kappa |");
+            writer.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|");
             foreach ((string name, List<RunResult> runs) in report.Varied)
             {
                 StepRatio[] ratios = [.. Budgets.Select(budget => StepRatio.Of(report.Alone, runs, budget))];
                 writer.WriteLine(Invariant(
-                    $"| {name} | {runs.Count} | {string.Join(" | ", ratios.Select(Format))} | {LossRatio(report.Alone, runs)} | {Metric(runs)} | {Factors(runs, ratios[^1])} |"));
+                    $"| {name} | {runs.Count} | {string.Join(" | ", ratios.Select(Format))} | {LossRatio(report.Alone, runs)} | {LossRatio(report.Unvaried(name), runs)} | {Metric(runs)} | {Factors(runs, ratios[^1])} |"));
             }
         }
     }
@@ -130,12 +139,12 @@ internal sealed record TaskReport(string Task, int Batch, int Steps, IReadOnlyLi
         return Invariant($"{curvature} | {cost.Update:0.00} | {cost.Product:0.00} | {cost.Kappa:0.00} | {rho.Mean.Value / cost.Kappa:0.00}");
     }
 
-    // The lowest loss over that of the base of the same seed: it varies less over seeds than a ratio of steps.
-    private static string LossRatio(List<RunResult> reference, List<RunResult> runs)
+    // The lowest loss over that of the other runs, seed by seed: it varies less over seeds than a ratio of steps.
+    private static string LossRatio(IReadOnlyList<RunResult> reference, List<RunResult> runs)
     {
         GeometricMean mean = GeometricMean.Of(
             [.. from run in runs from partner in reference where partner.Settings.Seed == run.Settings.Seed select run.BestWithin(1) / partner.BestWithin(1)]);
-        return mean.Count < 2 ? Invariant($"{mean.Value:0.000}") : Invariant($"{mean.Value:0.000} ({mean.Low:0.000} to {mean.High:0.000})");
+        return mean.Count == 0 ? "" : mean.Count < 2 ? Invariant($"{mean.Value:0.000}") : Invariant($"{mean.Value:0.000} ({mean.Low:0.000} to {mean.High:0.000})");
     }
 
     private static string Format(StepRatio ratio)
