@@ -9,7 +9,10 @@ namespace Dho2.Benchmarks.Ceiling;
 /// <summary>The plots of one base: losses over steps, and the ratio of steps of every setting with its interval.</summary>
 internal static class CeilingPlots
 {
-    private static readonly string[] ShownCurves = ["centre", "once", "every 25", "base at lr x scale", "alpha = 0", "Gauss-Newton"];
+    private static readonly string[] ShownCurves =
+    [
+        "centre", "once", "every 25", "base at lr x scale", Experiment.Plain, $"{Experiment.Plain}, every 25", $"{Experiment.Plain}, random V",
+    ];
 
     /// <summary>Saves both as PNG files.</summary>
     /// <param name="report">The runs.</param>
@@ -89,7 +92,7 @@ internal static class CeilingPlots
         plot.Axes.Left.SetTicks([.. rows.Select((_, i) => (double)i)], [.. rows.Select(row => row.Name)]);
         plot.Axes.SetLimits(0.4, right, -0.7, rows.Length - 0.3);
         plot.Title($"{task}, {report.Kind}: rho at 100 % of the base's budget");
-        plot.XLabel("rho; bar: 95 % over seeds, small dots: the seeds, hollow: an upper bound");
+        plot.XLabel("rho; bar: 95 %, dots: seeds, hollow: upper bound");
         return plot;
     }
 }

@@ -21,8 +21,8 @@ public static class Defaults
     /// <summary>Samples per step where no input states them.</summary>
     public const int Batch = 64;
 
-    /// <summary>Largest eigenpairs kept (k).</summary>
-    public const int CurvatureRank = 10;
+    /// <summary>Largest eigenpairs kept (k); ten did no better at twice the cost (docs/experiments/ceiling.md).</summary>
+    public const int CurvatureRank = 5;
 
     /// <summary>Smallest eigenpairs kept (l).</summary>
     public const int CurvatureSmallest = 0;
