@@ -66,7 +66,9 @@ public sealed class ReadingCacheTests
 
         public class Savings : Account
         {
-            private int years;
+            public const int Least = 1;
+            public int Most { get; set; } = 40;
+            private int years = 3;
             public int Years() { return years; }
         }
         """;
@@ -89,7 +91,8 @@ public sealed class ReadingCacheTests
     [InlineData("namespace Elsewhere;", "global using Sizes = Elsewhere.Account; namespace Elsewhere;")]
     [InlineData("public class Savings", "public class Extra { } public class Savings")]
     [InlineData("public int Years()", "public long Years()")]
-    [InlineData("private int years;", "private int year;")]
+    [InlineData("private int years", "private int year")]
+    [InlineData("Least = 1", "Least = 2")]
     [InlineData("private string Describe()", "internal string Describe()")]
     public void AnEditElsewhereThatCouldMatterIsSeen(string before, string after) => Check(Unrelated, Unrelated.Replace(before, after), reused: false);
 
@@ -98,6 +101,8 @@ public sealed class ReadingCacheTests
     [InlineData("=> total;", "=> total + 1;")]
     [InlineData("private decimal total;", "private decimal total, other;")]
     [InlineData("private string Describe() => total.ToString();", "")]
+    [InlineData("years = 3", "years = 4")]
+    [InlineData("} = 40;", "} = 50;")]
     [InlineData("{ return years; }", "{ int twice = 2 * years; return twice; }")]
     [InlineData("public class Savings", "// A comment.\npublic   class Savings")]
     public void AnEditElsewhereThatCannotMatterIsNot(string before, string after) => Check(Unrelated, Unrelated.Replace(before, after), reused: true);

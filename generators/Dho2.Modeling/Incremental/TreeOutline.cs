@@ -11,8 +11,8 @@ using Microsoft.CodeAnalysis.CSharp.Syntax;
 namespace Dho2.Modeling;
 
 /// <summary>
-/// What code in other files can see of a file: its tokens without the bodies of members, and without members that are private to a
-/// class. While that stays the same, other files mean what they meant.
+/// What code in other files can see of a file: its tokens without the bodies and values of members, constants apart, and without
+/// members that are private to a class. While that stays the same, other files mean what they meant.
 /// </summary>
 internal sealed class TreeOutline
 {
@@ -49,6 +49,25 @@ internal sealed class TreeOutline
         }
 
         public override void VisitBlock(BlockSyntax node) => text.Append("{}\n");
+
+        // The value of a constant can be seen anywhere, that of any other field or property only by who reads the file.
+        public override void VisitEqualsValueClause(EqualsValueClauseSyntax node)
+        {
+            bool isHidden = !node.ContainsDiagnostics && node.Parent switch
+            {
+                PropertyDeclarationSyntax => true,
+                VariableDeclaratorSyntax { Parent.Parent: FieldDeclarationSyntax field } => !field.Modifiers.Any(SyntaxKind.ConstKeyword),
+                _ => false,
+            };
+            if (isHidden)
+            {
+                text.Append("=\n");
+            }
+            else
+            {
+                base.VisitEqualsValueClause(node);
+            }
+        }
 
         public override void VisitArrowExpressionClause(ArrowExpressionClauseSyntax node) => text.Append("=>\n");
 
