@@ -2,6 +2,7 @@ using System;
 using System.Globalization;
 using System.IO;
 using System.Linq;
+using System.Text.Json;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using Dho2.Tests.Shared;
@@ -144,6 +145,57 @@ public sealed partial class PlanTests(PlannedProject project) : IClassFixture<Pl
         Assert.Equal(16, tooltips.Count(t => StepTooltip().IsMatch(t)));
         Assert.Contains(tooltips, t => t.StartsWith("parameters and buffers: 65 KiB", StringComparison.Ordinal));
         Assert.Contains(svg.Descendants(ns + "text"), t => t.Value == "Models.Net");
+    }
+
+    [Fact]
+    public void JsonSaysAllThatTheTablesSay()
+    {
+        (int status, string output, string errors) = Tool.Run("plan", Sample, "--json", "--devices", "8");
+        Assert.Equal((0, ""), (status, errors));
+        using JsonDocument json = JsonDocument.Parse(output);
+        Assert.Equal(1, json.RootElement.GetProperty("version").GetInt32());
+        JsonElement model = Assert.Single(json.RootElement.GetProperty("models").EnumerateArray().ToArray());
+        Assert.Equal("MnistSample.MnistNet", model.GetProperty("model").GetString());
+        JsonElement plan = model.GetProperty("plan");
+        Assert.Equal(Fact(Tool.Run("plan", Sample).Output.Split('\n'), "plan"), plan.GetProperty("hash").GetString());
+        Assert.Equal([64, 64, 64, 64], plan.GetProperty("microBatches").EnumerateArray().Select(size => size.GetInt32()));
+
+        JsonElement[] stages = [.. plan.GetProperty("stages").EnumerateArray()];
+        Assert.Equal(["conv1", "conv2"], stages[0].GetProperty("layers").EnumerateArray().Select(layer => layer.GetString()));
+        Assert.Equal([4800, 202_122], stages.Select(stage => stage.GetProperty("parameters").GetInt64()));
+        Assert.All(stages, stage => Assert.Equal(4L << 30, stage.GetProperty("deviceBytes").GetInt64()));
+        Assert.All(stages, stage => Assert.Equal(
+            stage.GetProperty("peakBytes").GetInt64(),
+            stage.GetProperty("memory").EnumerateArray().Where(term => term.GetProperty("inPeak").GetBoolean()).Sum(term => term.GetProperty("bytes").GetInt64())));
+
+        JsonElement crossing = plan.GetProperty("cuts")[0].GetProperty("values")[0];
+        Assert.Equal(["N", "32", "7", "7"], crossing.GetProperty("shape").EnumerateArray().Select(size => size.GetString()));
+        Assert.Equal(64 * 32 * 7 * 7 * 4, crossing.GetProperty("bytesPerMicroBatch").GetInt64());
+
+        // Forward and backward of four micro-batches on each rank; the first sends what the second receives.
+        JsonElement[][] ranks = [.. plan.GetProperty("ranks").EnumerateArray().Select(rank => rank.GetProperty("instructions").EnumerateArray().ToArray())];
+        Assert.Equal([4, 4], ranks.Select(rank => rank.Count(i => i.GetProperty("kind").ValueEquals("Backward"))));
+        Assert.Equal(4, ranks[0].Count(i => i.GetProperty("kind").ValueEquals("SendActivation")));
+        JsonElement costs = plan.GetProperty("costs");
+        Assert.Equal(16, costs.GetProperty("work").GetArrayLength());
+        Assert.Equal(costs.GetProperty("stepTime").GetInt64(), costs.GetProperty("work").EnumerateArray().Max(work => work.GetProperty("end").GetInt64()));
+        Assert.All(model.GetProperty("worlds").EnumerateArray(), world =>
+            Assert.Equal(8, world.GetProperty("stages").GetInt32() * world.GetProperty("replicas").GetInt32()));
+    }
+
+    [Fact]
+    public void JsonHasTheDiagnosticsOfAPlanThatDoesNotFit()
+    {
+        project.Write("[Device(Memory = \"64 KiB\")]", TwoStages);
+        (int status, string output, string errors) = Tool.Run("plan", project.Folder, "--json");
+        Assert.Equal(1, status);
+        Assert.Contains("DHO1401", errors, StringComparison.Ordinal);
+        using JsonDocument json = JsonDocument.Parse(output);
+        JsonElement[] found = [.. json.RootElement.GetProperty("models")[0].GetProperty("diagnostics").EnumerateArray()];
+        JsonElement error = Assert.Single(found, d => d.GetProperty("severity").ValueEquals("Error"));
+        Assert.Equal("DHO1401", error.GetProperty("id").GetString());
+        Assert.EndsWith("Net.cs", error.GetProperty("file").GetString(), StringComparison.Ordinal);
+        Assert.True(error.GetProperty("line").GetInt32() > 1);
     }
 
     [Fact]

@@ -7,6 +7,7 @@ using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using Dho2.Checkpoints.Tests;
 using Dho2.Records;
+using SkiaSharp;
 
 namespace Dho2.Cli.Tests;
 
@@ -86,6 +87,48 @@ public sealed partial class ReportTests : IDisposable
     }
 
     [Fact]
+    public void EveryFigureBecomesAPictureOnRequest()
+    {
+        string pictures = folder.File("pictures");
+        (int status, string output, string errors) = Tool.Run("report", Run, "--png", pictures);
+        Assert.Equal((0, ""), (status, errors));
+        Assert.Equal($"13 files in {pictures}", Fact(output.Split('\n'), "pictures"));
+        Assert.Equal(
+            [
+                "accuracy-on-test-data", "eigenvalues-below-0", "largest-eigenvalues", "learning-rate-of-the-base", "loss", "memory", "norm-of-the-gradient",
+                "products-for-an-estimate", "residuals", "samples-per-second", "sigma", "time-line", "time-line-around-a-curvature-estimate",
+            ],
+            Directory.GetFiles(pictures).Select(Path.GetFileNameWithoutExtension).Order(StringComparer.Ordinal));
+        foreach (string file in Directory.GetFiles(pictures))
+        {
+            using SKBitmap picture = SKBitmap.Decode(file);
+            Assert.InRange(picture.Width, 1280, 2000);
+
+            // The title and what stands beside the axes, whatever fonts the machine has.
+            Assert.True(Dark(picture, 0, 0, picture.Width, 50) > 200, $"{file} has no title");
+            Assert.True(Dark(picture, 0, 60, 60, picture.Height) > 50, $"{file} has no axis");
+        }
+
+        // The curve of the loss, and planned and measured memory of both processes.
+        Assert.True(Of(Path.Combine(pictures, "loss.png"), "#0072b2") > 1000);
+        Assert.True(Of(Path.Combine(pictures, "memory.png"), "#d55e00") > 20_000);
+        Assert.True(Of(Path.Combine(pictures, "memory.png"), "#5c5c61") > 20_000);
+        Assert.True(Of(Path.Combine(pictures, "time-line.png"), "#a1d99b") > 5000);
+    }
+
+    [Fact]
+    public void PicturesHaveOnlyWhatWasRecorded()
+    {
+        byte[] bytes = File.ReadAllBytes(RankFile);
+        File.WriteAllBytes(RankFile, bytes[..(Array.IndexOf(bytes, (byte)'\n') + 1)]);
+        File.Delete(Path.Combine(Run, ChromeTrace.NameOf(0)));
+        File.Delete(Path.Combine(Run, ChromeTrace.NameOf(1)));
+        string pictures = folder.File("pictures");
+        Assert.Equal(0, Tool.Run("report", Run, "--png", pictures).Status);
+        Assert.Equal(["memory.png"], Directory.GetFiles(pictures).Select(Path.GetFileName));
+    }
+
+    [Fact]
     public void ARunThatGoesOnAndOneWithoutTheOtherRanksFileAreShown()
     {
         byte[] bytes = File.ReadAllBytes(RankFile);
@@ -129,6 +172,16 @@ public sealed partial class ReportTests : IDisposable
         File.WriteAllText(Path.Combine(Run, "record.json"), "{\"version\":2}");
         Assert.Contains("its version is 2; this tool reads version 1.", Tool.Run("report", Run).Errors, StringComparison.Ordinal);
         Assert.Equal(2, Tool.Run("report").Status);
+    }
+
+    private static int Dark(SKBitmap picture, int left, int top, int right, int bottom) =>
+        Enumerable.Range(left, right - left).Sum(x => Enumerable.Range(top, bottom - top).Count(y => picture.GetPixel(x, y) is { Red: < 100, Green: < 100, Blue: < 100 }));
+
+    private static int Of(string file, string colour)
+    {
+        using SKBitmap picture = SKBitmap.Decode(file);
+        SKColor wanted = SKColor.Parse(colour);
+        return picture.Pixels.Count(pixel => pixel == wanted);
     }
 
     private string Page()

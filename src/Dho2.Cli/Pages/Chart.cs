@@ -56,6 +56,9 @@ internal sealed class Chart(string title)
     private const double Bottom = 38;
     private const double LetterWidth = 6.5;
 
+    /// <summary>About so many values are written beside an axis.</summary>
+    public const int MostTicks = 6;
+
     // About one for each pixel: more cannot be seen.
     private const int MostPoints = 600;
 
@@ -91,27 +94,43 @@ internal sealed class Chart(string title)
         return this;
     }
 
+    /// <summary>What it shows.</summary>
+    public string Title => title;
+
+    /// <summary>The values; none where nothing was recorded.</summary>
+    public IReadOnlyList<ChartSeries> Series => series;
+
+    /// <summary>Whether equal ratios are equally high: where values are positive and far apart.</summary>
+    public bool IsLogarithmic => MayBeLogarithmic && Points.All(p => p.Y > 0) && Points.Max(p => p.Y) / Points.Min(p => p.Y) >= LeastSpanOfDecades;
+
+    private IEnumerable<ChartPoint> Points => series.SelectMany(s => s.Points);
+
+    /// <summary>The axes; there must be values.</summary>
+    /// <param name="left">Where the first step is.</param>
+    /// <param name="right">Where the last one is.</param>
+    /// <param name="bottom">Where the least value is.</param>
+    /// <param name="top">Where the largest is.</param>
+    public (ChartAxis X, ChartAxis Y) Axes(double left, double right, double bottom, double top) =>
+        (new ChartAxis(0, Math.Max(Math.Max(Points.Max(p => p.X), XEnd), 1), false, left, right), VerticalAxis(bottom, top));
+
     /// <summary>Writes the figure; nothing where there are no values.</summary>
     public void Write(StringBuilder page)
     {
-        ChartPoint[] all = [.. series.SelectMany(s => s.Points)];
-        if (all.Length == 0)
+        if (series.Count == 0)
         {
             return;
         }
 
         var svg = new Svg();
-        var x = new ChartAxis(0, Math.Max(Math.Max(all.Max(p => p.X), XEnd), 1), false, Left, Width - Right);
-        bool logarithmic = MayBeLogarithmic && all.All(p => p.Y > 0) && all.Max(p => p.Y) / all.Min(p => p.Y) >= LeastSpanOfDecades;
-        ChartAxis y = VerticalAxis(all, logarithmic);
-        foreach (double tick in y.Ticks(6))
+        (ChartAxis x, ChartAxis y) = Axes(Left, Width - Right, Height - Bottom, Top);
+        foreach (double tick in y.Ticks(MostTicks))
         {
             double at = y.Of(tick);
             svg.Path($"M{Svg.Number(Left)} {Svg.Number(at)}H{Svg.Number(Width - Right)}", "#ddd", 1, cssClass: "grid");
             svg.Text(Left - 5, at + 4, Format(tick), "end");
         }
 
-        foreach (double tick in x.Ticks(6))
+        foreach (double tick in x.Ticks(MostTicks))
         {
             string label = Quantity.Axis(tick);
             double room = Width - Right - (label.Length * LetterWidth / 2);
@@ -124,7 +143,7 @@ internal sealed class Chart(string title)
             Draw(svg, one, x, y);
         }
 
-        page.Append($"<figure class=\"chart\"><figcaption>{Svg.Escape(title)}{(logarithmic ? ", logarithmic" : "")}</figcaption>\n{svg.Write(Width, Height, title)}");
+        page.Append($"<figure class=\"chart\"><figcaption>{Svg.Escape(title)}{(IsLogarithmic ? ", logarithmic" : "")}</figcaption>\n{svg.Write(Width, Height, title)}");
         if (series.Exists(s => s.Name is not null))
         {
             page.Append("<div class=\"legend\">");
@@ -158,16 +177,16 @@ internal sealed class Chart(string title)
         ];
     }
 
-    private ChartAxis VerticalAxis(ChartPoint[] all, bool logarithmic)
+    private ChartAxis VerticalAxis(double bottom, double top)
     {
-        if (logarithmic)
+        if (IsLogarithmic)
         {
-            return new ChartAxis(all.Min(p => p.Y) / 1.2, all.Max(p => p.Y + p.Bound) * 1.2, true, Height - Bottom, Top);
+            return new ChartAxis(Points.Min(p => p.Y) / 1.2, Points.Max(p => p.Y + p.Bound) * 1.2, true, bottom, top);
         }
 
-        double low = all.Min(p => p.Y - p.Bound), high = all.Max(p => p.Y + p.Bound);
+        double low = Points.Min(p => p.Y - p.Bound), high = Points.Max(p => p.Y + p.Bound);
         double air = high > low ? 0.05 * (high - low) : Math.Max(Math.Abs(high) * 0.05, 1e-12);
-        return new ChartAxis(low >= 0 && low < 0.4 * high ? 0 : low - air, Math.Min(high + air, Math.Max(high, Highest)), false, Height - Bottom, Top);
+        return new ChartAxis(low >= 0 && low < 0.4 * high ? 0 : low - air, Math.Min(high + air, Math.Max(high, Highest)), false, bottom, top);
     }
 
     private static void Draw(Svg svg, ChartSeries one, ChartAxis x, ChartAxis y)
@@ -192,8 +211,8 @@ internal sealed class Chart(string title)
         }
     }
 
-    // Of each pixel's values the least and the largest, in their order.
-    private static ChartPoint[] Thinned(IReadOnlyList<ChartPoint> points) => points.Count <= MostPoints
+    /// <summary>Of each pixel's values the least and the largest, in their order.</summary>
+    public static ChartPoint[] Thinned(IReadOnlyList<ChartPoint> points) => points.Count <= MostPoints
         ? [.. points]
         :
         [

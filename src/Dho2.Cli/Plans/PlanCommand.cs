@@ -53,10 +53,11 @@ internal static class PlanCommand
         Option<int?> devices = Number("--devices", "Compare all ways to share so many devices out over stages and replicas, by the plan's prices.");
         var html = new Option<string?>("--html") { Description = "Write a page: stages, cuts, bytes by kind, time line. It needs nothing but itself.", HelpName = "file" };
         var svg = new Option<string?>("--svg") { Description = "Write a picture of the same.", HelpName = "file" };
+        var json = new Option<bool>("--json") { Description = "Print JSON." };
         var configuration = new Option<string>("--configuration", "-c") { Description = "The configuration whose symbols and references count.", DefaultValueFactory = _ => "Release" };
         var command = new Command("plan", "Shows how a project's models are split, without building or running them. Ends with 1 if a plan has errors.")
         {
-            project, model, stages, replicas, microBatches, batch, schedule, device, devices, html, svg, configuration,
+            project, model, stages, replicas, microBatches, batch, schedule, device, devices, html, svg, json, configuration,
         };
         command.SetAction(parsed =>
         {
@@ -68,7 +69,7 @@ internal static class PlanCommand
                 ProjectCompilation.Load(parsed.GetRequiredValue(project), parsed.GetRequiredValue(configuration), commandLine),
                 parsed.GetValue(model),
                 request,
-                new PlanOutputs(parsed.GetValue(devices), parsed.GetValue(html), parsed.GetValue(svg)));
+                new PlanOutputs(parsed.GetValue(devices), parsed.GetValue(html), parsed.GetValue(svg), parsed.GetValue(json)));
         });
         return command;
     }
@@ -91,11 +92,20 @@ internal static class PlanCommand
         {
             IReadOnlyList<World> ways = outputs.Devices is { } devices ? World.AllOf(model.Model, request, devices) : [];
             worlds.Add((model, ways));
-            new PlanTables(terminal).Show(model, ways);
+            if (!outputs.Json)
+            {
+                new PlanTables(terminal).Show(model, ways);
+            }
+
             foreach (Diagnostic diagnostic in model.Diagnostics.Where(d => d.Severity >= DiagnosticSeverity.Warning))
             {
                 terminal.Errors.WriteLine(diagnostic.ToString());
             }
+        }
+
+        if (outputs.Json)
+        {
+            PlanJson.Write(worlds, terminal.Output);
         }
 
         if (outputs.Html is { } page)
@@ -131,4 +141,5 @@ internal static class PlanCommand
 /// <param name="Devices">Devices of the world to compare; null for none.</param>
 /// <param name="Html">Where the page goes; null for nowhere.</param>
 /// <param name="Svg">Where the picture goes; null for nowhere.</param>
-internal sealed record PlanOutputs(int? Devices, string? Html, string? Svg);
+/// <param name="Json">Whether JSON is printed in place of tables.</param>
+internal sealed record PlanOutputs(int? Devices, string? Html, string? Svg, bool Json);

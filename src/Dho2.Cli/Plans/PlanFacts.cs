@@ -59,10 +59,11 @@ internal static class PlanFacts
         return
         [
             .. model.Plan.Cuts[cut].Values.Select(value =>
-                $"{PlanReport.Describe(value)}{(value.Type is { } type && BytesOf(type, samples) is { } bytes ? $", {PlanReport.FormatBytes(bytes)} a micro-batch" : "")}{(value.Differentiable ? ", gradient comes back" : "")}"),
+                $"{PlanReport.Describe(value)}{(BytesOf(value, samples) is { } bytes ? $", {PlanReport.FormatBytes(bytes)} a micro-batch" : "")}{(value.Differentiable ? ", gradient comes back" : "")}"),
         ];
     }
 
-    private static long? BytesOf(TensorType type, int samples) =>
-        TensorBytes.Of(type).Evaluate(symbol => symbol == ShapeInference.Batch ? samples : null);
+    /// <summary>Bytes of a value that crosses a cut, for micro-batches of a size; null where its shape is not known, or it is no tensor.</summary>
+    public static long? BytesOf(CutValue value, int samples) =>
+        value.Type is { } type ? TensorBytes.Of(type).Evaluate(symbol => symbol == ShapeInference.Batch ? samples : null) : null;
 }

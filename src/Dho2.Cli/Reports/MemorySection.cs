@@ -15,12 +15,12 @@ internal static class MemorySection
     public static void Write(StringBuilder page, RunRecord record)
     {
         page.Append("<h2>Memory</h2>\n");
-        RankMemory[] ranks = [.. record.Manifest.Ranks.Where(r => r.Trains).Select(r => RankMemory.Of(record, r))];
-        var processes = ranks.Where(r => r.Process is not null).GroupBy(r => r.Process!.Value).ToArray();
+        RankMemory[] ranks = RankMemory.Of(record);
+        IReadOnlyList<RankMemory[]> processes = RankMemory.ByProcess(ranks);
         long full = processes.Select(p => Math.Max(p.Sum(r => r.Planned), p.Max(r => r.Measured ?? 0))).Append(1).Max();
-        foreach (IGrouping<(string Host, int Id), RankMemory> process in processes)
+        foreach (RankMemory[] process in processes)
         {
-            WriteProcess(page, [.. process], full);
+            WriteProcess(page, process, full);
         }
 
         WriteKeys(page, ranks);
@@ -46,15 +46,12 @@ internal static class MemorySection
 
     private static void WriteProcess(StringBuilder page, RankMemory[] ranks, long full)
     {
-        string names = ranks.Length == 1 ? $"rank {ranks[0].Rank.Rank}" : $"ranks {ranks[0].Rank.Rank} to {ranks[^1].Rank.Rank}, threads of one process";
         long planned = ranks.Sum(r => r.Planned);
-        page.Append($"<section class=\"process\"><h3>{names}</h3>\n<div>planned: {(ranks.All(r => r.IsWhole) ? "" : "at least ")}{PlanReport.FormatBytes(planned)}</div>\n");
-        HtmlPage.Bar(page, "planned at the peak, by kind", ranks
-            .SelectMany(r => r.Terms)
-            .GroupBy(term => (term.Kind, term.Name))
-            .Select(kind => (Bytes: kind.Sum(t => t.Bytes ?? 0), kind.Key))
-            .OrderByDescending(kind => kind.Bytes)
-            .Select(kind => ((double)kind.Bytes / full, Palette.OfMemory(kind.Key.Kind), $"{kind.Key.Name}: {PlanReport.FormatBytes(kind.Bytes)}")));
+        page.Append($"<section class=\"process\"><h3>{RankMemory.NameOf(ranks)}</h3>\n<div>planned: {(ranks.All(r => r.IsWhole) ? "" : "at least ")}{PlanReport.FormatBytes(planned)}</div>\n");
+        HtmlPage.Bar(
+            page,
+            "planned at the peak, by kind",
+            RankMemory.KindsOf(ranks).Select(kind => ((double)kind.Bytes / full, Palette.OfMemory(kind.Kind), $"{kind.Name}: {PlanReport.FormatBytes(kind.Bytes)}")));
         if (ranks.Max(r => r.Measured) is { } measured)
         {
             page.Append($"<div>measured: {PlanReport.FormatBytes(measured)}</div>\n");
@@ -73,37 +70,5 @@ internal static class MemorySection
         }
 
         page.Append("</div>\n");
-    }
-
-    /// <summary>A rank's memory.</summary>
-    /// <param name="Rank">The rank.</param>
-    /// <param name="Process">The process that it was a thread of, or was; null where it has no file.</param>
-    /// <param name="Terms">The terms of its planned peak.</param>
-    /// <param name="Planned">Their sum.</param>
-    /// <param name="IsWhole">Whether none of them is unknown.</param>
-    /// <param name="PlannedLasting">What of it lasts from step to step.</param>
-    /// <param name="Measured">Bytes of its whole process; null where another rank has them.</param>
-    /// <param name="Held">Bytes of the tensors that last from step to step; null where it has no file.</param>
-    private sealed record RankMemory(
-        RecordedRank Rank, (string Host, int Id)? Process, IReadOnlyList<RecordedTerm> Terms, long Planned, bool IsWhole, long PlannedLasting, long? Measured, long? Held)
-    {
-        public static RankMemory Of(RunRecord record, RecordedRank rank)
-        {
-            RecordedStage[] stages = [.. rank.Stages.Select(stage => record.Manifest.Stages[stage])];
-            RecordEntry[] own = [.. record.Ranks[rank.Rank]];
-
-            // Of the last process alone: an earlier one may have been another plan's.
-            int begin = Array.FindLastIndex(own, entry => entry is StartEntry);
-            RankEntry[] samples = [.. own.Skip(begin).OfType<RankEntry>()];
-            return new RankMemory(
-                rank,
-                begin >= 0 && own[begin] is StartEntry start ? (start.Host, start.Process) : null,
-                [.. stages.SelectMany(s => s.Memory).Where(t => t.InPeak)],
-                stages.Sum(s => s.KnownBytes),
-                stages.All(s => s.PeakBytes is not null),
-                stages.SelectMany(s => s.Memory).Where(t => t.Lasts).Sum(t => t.Bytes ?? 0),
-                samples.Select(s => s.Process?.Peak - s.Process?.Baseline).Max(),
-                samples.LastOrDefault()?.Held);
-        }
     }
 }

@@ -20,6 +20,7 @@ internal static class RankTimeLine
     private const double StepLabelWidth = 110;
     private const int MostRanks = 32;
     private const int StepsShown = 3;
+    private const int EstimateStepsShown = 2;
 
     // From the work to the waiting.
     private static readonly (string Category, string Name)[] Kinds =
@@ -39,25 +40,97 @@ internal static class RankTimeLine
             return;
         }
 
-        HashSet<long> estimating = [.. trace.Spans.Where(s => s.Category == TraceCategory.Curvature).Select(s => s.Step)];
-        TraceSpan[] plain = [.. trace.Spans.Where(s => !estimating.Contains(s.Step))];
-        if (plain.Length > 0)
+        if (PlainSpans(record, trace) is { Length: > 0 } plain)
         {
             WriteShares(page, trace, plain);
-            long first = plain.Min(s => s.Step);
-            Draw(page, trace, first, first + StepsShown - 1);
         }
 
-        if (estimating.Count > 0)
+        foreach ((string? heading, TraceSpan[] spans) in Stretches(record))
         {
-            long first = estimating.Min();
-            page.Append("<h3>Around a curvature estimate</h3>\n");
-            Draw(page, trace, first, first + 1);
+            page.Append(heading is null ? "" : $"<h3>{heading}</h3>\n");
+            Draw(page, record, spans);
         }
 
         WriteKeys(page, trace);
         string[] files = [.. record.Manifest.Ranks.Select(r => ChromeTrace.NameOf(r.Rank)).Where(name => File.Exists(Path.Combine(record.Folder, name)))];
         page.Append($"<p>{(trace.Truncated ? "There was more than the trace has room for. " : "")}All traced steps, for <code>chrome://tracing</code> or Perfetto: {files[0]}{(files.Length > 1 ? $" and {Quantity.Count(files.Length - 1, "other")}, or all in one by <code>dho2 report --trace FILE</code>" : "")}.</p>\n");
+    }
+
+    /// <summary>What is drawn: a few steps without an estimate, and those around the first estimate, which have a heading.</summary>
+    public static IEnumerable<(string? Heading, TraceSpan[] Spans)> Stretches(RunRecord record)
+    {
+        if (record.Trace is not { } trace)
+        {
+            yield break;
+        }
+
+        TraceSpan[] trained = [.. trace.Spans.Where(s => Trains(record, s))];
+        if (PlainSpans(record, trace) is { Length: > 0 } plain)
+        {
+            yield return (null, During(trace, trained, plain.Min(s => s.Step), StepsShown));
+        }
+
+        // A rank that does nothing but estimate goes on over many steps: those that were traced when it began are shown.
+        if (trace.Spans.Where(s => s.Category == TraceCategory.Curvature && trained.Any(t => t.Step == s.Step)).Select(s => (long?)s.Step).Min() is { } first)
+        {
+            yield return ("Around a curvature estimate", During(trace, trained, first, EstimateStepsShown));
+        }
+    }
+
+    /// <summary>The steps of the ranks that train, such as <c>3 to 5</c>.</summary>
+    public static string StepsOf(RunRecord record, TraceSpan[] spans)
+    {
+        long[] steps = [.. spans.Where(s => Trains(record, s)).Select(s => s.Step)];
+        return $"{steps.Min()} to {steps.Max()}";
+    }
+
+    /// <summary>Where steps begin, as times.</summary>
+    public static IEnumerable<double> BeginningsOf(RunRecord record, TraceSpan[] spans) =>
+        spans.Where(s => Trains(record, s)).GroupBy(s => s.Step).Select(step => step.Min(s => s.Start));
+
+    /// <summary>What a row is called.</summary>
+    /// <param name="record">The run.</param>
+    /// <param name="row">A rank, or the thread beside one that reduces its gradients.</param>
+    public static string RowName(RunRecord record, int row) =>
+        row < record.Manifest.Ranks.Count ? $"rank {row}" : $"reduce {row - record.Manifest.Ranks.Count}";
+
+    /// <summary>A rank's part of what is drawn, in order; neighbours of one kind that are too narrow to be seen become one.</summary>
+    /// <param name="spans">What is drawn.</param>
+    /// <param name="rank">The rank.</param>
+    /// <param name="least">The shortest time that can be seen, in microseconds.</param>
+    public static IEnumerable<TraceSpan> RowOf(TraceSpan[] spans, int rank, double least) => Merged([.. spans.Where(s => s.Rank == rank).OrderBy(s => s.Start)], least);
+
+    /// <summary>What the colours mean that occur, from the work to the waiting.</summary>
+    public static IEnumerable<(string Name, string Colour)> Keys(IEnumerable<TraceSpan> spans)
+    {
+        HashSet<string> present = [.. spans.Select(s => s.Category)];
+        return Kinds.Where(kind => present.Contains(kind.Category)).Select(kind => (kind.Name, Palette.OfWork(kind.Category)));
+    }
+
+    private static bool Trains(RunRecord record, TraceSpan span) => span.Rank < record.Manifest.Ranks.Count && record.Manifest.Ranks[span.Rank].Trains;
+
+    // Of the ranks that train, in steps before which none of them estimates.
+    private static TraceSpan[] PlainSpans(RunRecord record, ChromeTrace trace)
+    {
+        TraceSpan[] trained = [.. trace.Spans.Where(s => Trains(record, s))];
+        HashSet<long> estimating = [.. trained.Where(s => s.Category == TraceCategory.Curvature).Select(s => s.Step)];
+        return [.. trained.Where(s => !estimating.Contains(s.Step))];
+    }
+
+    // Some steps, and what others did meanwhile, of which what reaches beyond them is cut off.
+    private static TraceSpan[] During(ChromeTrace trace, TraceSpan[] trained, long first, int steps)
+    {
+        TraceSpan[] own = [.. trained.Where(s => s.Step >= first && s.Step < first + steps)];
+        double begin = own.Min(s => s.Start), end = own.Max(s => s.End);
+        return
+        [
+            .. own.Where(s => s.Rank < MostRanks),
+            .. trace.Spans.Except(trained).Where(s => s.Start < end && s.End > begin && s.Rank < MostRanks).Select(s =>
+            {
+                double start = Math.Max(s.Start, begin);
+                return s with { Start = start, Duration = Math.Min(s.End, end) - start };
+            }),
+        ];
     }
 
     private static void WriteShares(StringBuilder page, ChromeTrace trace, TraceSpan[] spans)
@@ -89,9 +162,8 @@ internal static class RankTimeLine
         HtmlPage.Table(page, ["rank", "a step", "forward", "backward", "optimizer", "waiting for a neighbour", "reductions", "else"], table);
     }
 
-    private static void Draw(StringBuilder page, ChromeTrace trace, long first, long last)
+    private static void Draw(StringBuilder page, RunRecord record, TraceSpan[] spans)
     {
-        TraceSpan[] spans = [.. trace.Spans.Where(s => s.Step >= first && s.Step <= last && s.Rank < MostRanks)];
         double begin = spans.Min(s => s.Start), end = spans.Max(s => s.End);
         double scale = (Width - Left - 2) / Math.Max(1, end - begin);
         double At(double time) => Left + ((time - begin) * scale);
@@ -100,9 +172,9 @@ internal static class RankTimeLine
         for (int row = 0; row < ranks.Length; row++)
         {
             double y = 2 + (row * RowHeight);
-            svg.Text(0, y + 15, $"rank {ranks[row]}");
+            svg.Text(0, y + 15, RowName(record, ranks[row]));
             svg.Box(Left, y, Width - Left - 2, RowHeight - 3, "#f7f7f7");
-            foreach (TraceSpan span in Merged([.. spans.Where(s => s.Rank == ranks[row]).OrderBy(s => s.Start)], LeastWidth / scale))
+            foreach (TraceSpan span in RowOf(spans, ranks[row], LeastWidth / scale))
             {
                 double width = span.Duration * scale;
                 string what = $"{span.Name}{(span.MicroBatch >= 0 ? $", micro-batch {span.MicroBatch}" : "")}{(span.Stage >= 0 ? $", stage {span.Stage}" : "")}, step {span.Step}: {Time(span.Start - begin)} to {Time(span.End - begin)}";
@@ -115,7 +187,7 @@ internal static class RankTimeLine
         }
 
         double bottom = 2 + (ranks.Length * RowHeight);
-        foreach (IGrouping<long, TraceSpan> step in spans.GroupBy(s => s.Step))
+        foreach (IGrouping<long, TraceSpan> step in spans.Where(s => Trains(record, s)).GroupBy(s => s.Step))
         {
             double at = At(step.Min(s => s.Start));
             svg.Line(at, 0, at, bottom + 4, "#222", dashed: true);
@@ -127,11 +199,10 @@ internal static class RankTimeLine
 
         svg.Text(Width - 2, bottom + 14, Time(end - begin), "end", size: 11, fill: "#555");
         page.Append("<div class=\"wide line\" tabindex=\"0\">\n")
-            .Append(svg.Write(Width, bottom + AxisHeight - 6, $"What each rank did in steps {first} to {last}"))
+            .Append(svg.Write(Width, bottom + AxisHeight - 6, $"What each rank did in steps {StepsOf(record, spans)}"))
             .Append("</div>\n");
     }
 
-    // Neighbours of one kind that are too narrow to be seen become one box.
     private static IEnumerable<TraceSpan> Merged(TraceSpan[] spans, double least)
     {
         TraceSpan? held = null;
@@ -160,17 +231,16 @@ internal static class RankTimeLine
     private static void WriteKeys(StringBuilder page, ChromeTrace trace)
     {
         page.Append("<div class=\"legend\">");
-        HashSet<string> present = [.. trace.Spans.Select(s => s.Category)];
-        foreach ((string category, string name) in Kinds.Where(kind => present.Contains(kind.Category)))
+        foreach ((string name, string colour) in Keys(trace.Spans))
         {
-            page.Append($"<span><i class=\"key\" style=\"background:{Palette.OfWork(category)}\"></i>{name}</span>");
+            page.Append($"<span><i class=\"key\" style=\"background:{colour}\"></i>{name}</span>");
         }
 
         page.Append("</div>\n");
     }
 
-    // Sweeps up and down the pipeline are told apart.
-    private static string ColourOf(TraceSpan span) =>
+    /// <summary>The colour of what a rank did: sweeps up and down the pipeline are told apart.</summary>
+    public static string ColourOf(TraceSpan span) =>
         span.Category == TraceCategory.Curvature && (span.Name.StartsWith("downward", StringComparison.Ordinal) || span.Name.StartsWith("backward", StringComparison.Ordinal))
             ? Palette.CurvatureDown
             : Palette.OfWork(span.Category);

@@ -21,10 +21,7 @@ internal static class ReportPage
         StringBuilder page = HtmlPage.Begin($"Run of {record.Manifest.Model}", Chart.Style + "\n" + Style);
         page.Append($"<h1>Run of {Svg.Escape(record.Manifest.Model)}</h1>\n");
         HtmlPage.Facts(page, RunFacts.Of(record).Skip(1));
-        var charts = new RunCharts(record);
-        charts.WriteTraining(page);
-        charts.WriteSpectra(page);
-        charts.WriteResiduals(page);
+        new RunCharts(record).Write(page);
         RankTimeLine.Write(page, record);
         MemorySection.Write(page, record);
         WriteTraffic(page, record);

@@ -18,44 +18,87 @@ internal sealed class RunCharts(RunRecord record)
     private readonly double end = record.Steps.Count > 0 ? record.Steps[^1].Step : 1;
 
     /// <summary>Losses, accuracy, rate, norm of the gradient, speed.</summary>
-    public void WriteTraining(StringBuilder page)
+    public IReadOnlyList<Chart> Training()
     {
-        page.Append("<h2>Training</h2>\n<div class=\"charts\">\n");
         Chart loss = NewChart("Loss");
         AddSteps(loss, "training", Palette.OfSeries(0), step => step.Loss);
         loss.Add(new("test", Palette.OfSeries(1), SeriesStyle.Points, [.. record.Epochs.Where(e => e.TestLoss is not null).Select(e => new ChartPoint(e.Step, e.TestLoss!.Value))]));
-        loss.Write(page);
-        new Chart("Accuracy on test data") { XEnd = end, MayBeLogarithmic = false, Highest = 1, Format = share => Quantity.Axis(Math.Round(100 * share, 6)) + " %" }
-            .Add(new(null, Palette.OfSeries(1), SeriesStyle.Points, [.. record.Epochs.Where(e => e.TestAccuracy is not null).Select(e => new ChartPoint(e.Step, e.TestAccuracy!.Value))]))
-            .Write(page);
         Chart norm = NewChart("Norm of the gradient, before clipping");
         AddSteps(norm, null, Palette.OfSeries(2), step => step.GradientNorm);
-        norm.Write(page);
-        NewChart("Learning rate of the base", mayBeLogarithmic: false).Add(Steps(null, Palette.OfSeries(3), SeriesStyle.Line, step => step.LearningRate)).Write(page);
-        new Chart("Samples per second") { XEnd = end, MayBeLogarithmic = false, Format = Quantity.Axis }.Add(new(null, Palette.OfSeries(5), SeriesStyle.Line, Speed())).Write(page);
-        page.Append("</div>\n");
+        return
+        [
+            loss,
+            new Chart("Accuracy on test data") { XEnd = end, MayBeLogarithmic = false, Highest = 1, Format = share => Quantity.Axis(Math.Round(100 * share, 6)) + " %" }
+                .Add(new(null, Palette.OfSeries(1), SeriesStyle.Points, [.. record.Epochs.Where(e => e.TestAccuracy is not null).Select(e => new ChartPoint(e.Step, e.TestAccuracy!.Value))])),
+            norm,
+            NewChart("Learning rate of the base", mayBeLogarithmic: false).Add(Steps(null, Palette.OfSeries(3), SeriesStyle.Line, step => step.LearningRate)),
+            new Chart("Samples per second") { XEnd = end, MayBeLogarithmic = false, Format = Quantity.Axis }.Add(new(null, Palette.OfSeries(5), SeriesStyle.Line, Speed())),
+        ];
     }
 
-    /// <summary>Eigenvalues with their residual bounds; nothing where none were estimated.</summary>
-    public void WriteSpectra(StringBuilder page)
-    {
-        if (record.Estimates.Count == 0)
-        {
-            return;
-        }
-
-        page.Append("<h2>Curvature</h2>\n<div class=\"charts\">\n");
-        foreach (IGrouping<int?, EstimateEntry> block in record.Estimates.GroupBy(e => e.Stage).OrderBy(g => g.Key))
+    /// <summary>Eigenvalues with their residual bounds, and products; nothing where none were estimated.</summary>
+    public IReadOnlyList<Chart> Spectra() =>
+    [
+        .. record.Estimates.GroupBy(e => e.Stage).OrderBy(g => g.Key).SelectMany(block =>
         {
             string of = block.Key is { } stage ? $" of stage {stage}" : "";
-            WriteSpectrum(page, $"Largest eigenvalues{of}", [.. block.Select(e => (e, Positive(e)))]);
-            WriteSpectrum(page, $"Eigenvalues below 0{of}", [.. block.Select(e => (e, Negative(e)))]);
-            NewChart($"Products for an estimate{of}", mayBeLogarithmic: false)
-                .Add(new(null, Palette.OfSeries(4), SeriesStyle.Points, [.. block.Select(e => new ChartPoint(e.Step, e.Products))]))
-                .Write(page);
+            return new[]
+            {
+                Spectrum($"Largest eigenvalues{of}", [.. block.Select(Positive)]),
+                Spectrum($"Eigenvalues below 0{of}", [.. block.Select(Negative)]),
+                NewChart($"Products for an estimate{of}", mayBeLogarithmic: false)
+                    .Add(new(null, Palette.OfSeries(4), SeriesStyle.Points, [.. block.Select(e => new ChartPoint(e.Step, e.Products))])),
+            };
+        }),
+    ];
+
+    /// <summary>ADMM's residuals and sigma; nothing where there are no rounds.</summary>
+    public IReadOnlyList<Chart> Residuals()
+    {
+        if (record.Rounds.Count == 0)
+        {
+            return [];
         }
 
-        page.Append("</div>\n<p>Bars reach as far as the residual bound of a pair, |H v − λ v|: an eigenvalue is within. Where none is drawn, the bound is smaller than the point, or the pairs before were kept.</p>\n");
+        ChartSeries Of(string name, int colour, SeriesStyle style, Func<RoundEntry, double> value) =>
+            new(name, Palette.OfSeries(colour), style, [.. record.Rounds.Select(r => new ChartPoint(r.Step, value(r)))]);
+        return
+        [
+            NewChart("Residuals").Add(Of("primal", 0, SeriesStyle.Line, r => r.PrimalResidual)).Add(Of("dual", 1, SeriesStyle.Line, r => r.DualResidual)),
+            NewChart("Sigma").Add(Of("sigma", 2, SeriesStyle.Line, r => r.Sigma)).Add(Of("the largest at which local steps settle", 7, SeriesStyle.Dashed, r => r.SigmaCeiling)),
+        ];
+    }
+
+    /// <summary>Writes all of them.</summary>
+    public void Write(StringBuilder page)
+    {
+        Write(page, "Training", Training());
+        if (record.Estimates.Count > 0)
+        {
+            Write(page, "Curvature", Spectra());
+            WriteEstimates(page);
+        }
+
+        Write(page, "Agreement between replicas (ADMM)", Residuals());
+    }
+
+    private static void Write(StringBuilder page, string heading, IReadOnlyList<Chart> charts)
+    {
+        if (charts.Count > 0)
+        {
+            page.Append($"<h2>{heading}</h2>\n<div class=\"charts\">\n");
+            foreach (Chart chart in charts)
+            {
+                chart.Write(page);
+            }
+
+            page.Append("</div>\n");
+        }
+    }
+
+    private void WriteEstimates(StringBuilder page)
+    {
+        page.Append("<p>Bars reach as far as the residual bound of a pair, |H v − λ v|: an eigenvalue is within. Where none is drawn, the bound is smaller than the point, or the pairs before were kept.</p>\n");
         HtmlPage.Table(
             page,
             ["step", "block", "outcome", "pairs", "largest", "worst bound", "products", "took"],
@@ -71,37 +114,18 @@ internal sealed class RunCharts(RunRecord record)
             ], e.Outcome == "NotFinite")));
     }
 
-    /// <summary>ADMM's residuals and sigma; nothing where there are no rounds.</summary>
-    public void WriteResiduals(StringBuilder page)
+    private Chart Spectrum(string title, IReadOnlyList<ChartPoint>[] estimates)
     {
-        if (record.Rounds.Count == 0)
-        {
-            return;
-        }
-
-        ChartSeries Of(string name, int colour, SeriesStyle style, Func<RoundEntry, double> value) =>
-            new(name, Palette.OfSeries(colour), style, [.. record.Rounds.Select(r => new ChartPoint(r.Step, value(r)))]);
-        page.Append("<h2>Agreement between replicas (ADMM)</h2>\n<div class=\"charts\">\n");
-        NewChart("Residuals").Add(Of("primal", 0, SeriesStyle.Line, r => r.PrimalResidual)).Add(Of("dual", 1, SeriesStyle.Line, r => r.DualResidual)).Write(page);
-        NewChart("Sigma").Add(Of("sigma", 2, SeriesStyle.Line, r => r.Sigma)).Add(Of("the largest at which local steps settle", 7, SeriesStyle.Dashed, r => r.SigmaCeiling)).Write(page);
-        page.Append("</div>\n");
-    }
-
-    private static void WriteSpectrum(StringBuilder page, string title, (EstimateEntry Estimate, IReadOnlyList<ChartPoint> Values)[] estimates, double end)
-    {
-        int curves = Math.Min(MostCurves, estimates.Max(e => e.Values.Count));
-        Chart chart = new(title) { XEnd = end };
+        int curves = Math.Min(MostCurves, estimates.Max(values => values.Count));
+        Chart chart = NewChart(title);
         for (int i = 0; i < curves; i++)
         {
             int index = i;
-            chart.Add(new(null, Ramp(index, curves), SeriesStyle.Points, [.. estimates.Where(e => e.Values.Count > index).Select(e => e.Values[index])]));
+            chart.Add(new(null, Ramp(index, curves), SeriesStyle.Points, [.. estimates.Where(values => values.Count > index).Select(values => values[index])]));
         }
 
-        chart.Write(page);
+        return chart;
     }
-
-    private void WriteSpectrum(StringBuilder page, string title, (EstimateEntry Estimate, IReadOnlyList<ChartPoint> Values)[] estimates) =>
-        WriteSpectrum(page, title, estimates, end);
 
     // The largest first, so that a curve follows one of them.
     private static IReadOnlyList<ChartPoint> Positive(EstimateEntry e) => [.. Pairs(e).Where(p => p.Y > 0).OrderByDescending(p => p.Y)];

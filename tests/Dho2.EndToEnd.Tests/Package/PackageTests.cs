@@ -98,14 +98,19 @@ public sealed class PackageTests(PackedDho2 package) : IClassFixture<PackedDho2>
         string[] ours = ["Dho2.Analyzers", "Dho2.Checkpoints", "Dho2.Cli", "Dho2.Modeling", "Dho2.Planning"];
         string[] others =
         [
-            "Microsoft.CodeAnalysis.CSharp.dll", "Microsoft.CodeAnalysis.dll", "Spectre.Console.Ansi.dll", "Spectre.Console.dll",
-            "System.CommandLine.dll", "System.IO.Hashing.dll",
+            "HarfBuzzSharp.dll", "Microsoft.CodeAnalysis.CSharp.dll", "Microsoft.CodeAnalysis.dll", "ScottPlot.dll", "SkiaSharp.HarfBuzz.dll",
+            "SkiaSharp.dll", "Spectre.Console.Ansi.dll", "Spectre.Console.dll", "System.CommandLine.dll", "System.IO.Hashing.dll",
         ];
+
+        // What draws pictures, for the platforms that training runs on and no others: each is megabytes.
+        string[] native = ["linux-x64/native/lib{0}.so", "osx/native/lib{0}.dylib", "win-x64/native/lib{0}.dll"];
+        string[] drawing = ["HarfBuzzSharp", "SkiaSharp"];
         string[] expected =
         [
-            "Dho2.Cli.nuspec", "README.md", "icon.png",
+            "DejaVuSans.LICENSE.txt", "Dho2.Cli.nuspec", "README.md", "icon.png",
             .. ours.SelectMany(name => new[] { $"{name}.dll", $"{name}.pdb", $"{name}.xml" }).Concat(others)
-                .Concat(["Dho2.Cli.deps.json", "Dho2.Cli.runtimeconfig.json", "DotnetToolSettings.xml"]).Select(file => $"tools/net10.0/any/{file}"),
+                .Concat(["Dho2.Cli.deps.json", "Dho2.Cli.runtimeconfig.json", "DotnetToolSettings.xml"])
+                .Concat(native.SelectMany(path => drawing.Select(name => "runtimes/" + string.Format(CultureInfo.InvariantCulture, path, name)))).Select(file => $"tools/net10.0/any/{file}"),
         ];
         Assert.Equal(expected.Order(StringComparer.Ordinal), Entries(package.Tool));
         string folder = package.WriteProgram("Planned", ("Program.cs", "return;"), ("SmallNet.cs", Source("SmallNet.cs")));
