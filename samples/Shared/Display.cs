@@ -16,9 +16,10 @@ public sealed class Display
     private const int StepsBetweenLines = 100;
     private const int WidthOfFiles = 200;
 
-    // Below these, a line of progress would not fit into one: it leaves out the rate, then the bar.
-    private const int WidthWithRate = 90;
-    private const int WidthWithBar = 60;
+    // Narrower than that, a line of progress has no bar.
+    private const int WidthWithBar = 100;
+    private const int WidthOfBar = 20;
+    private const int WidthOfPercentage = 6;
 
     private readonly IAnsiConsole console;
     private readonly bool live;
@@ -119,16 +120,17 @@ public sealed class Display
         console.Progress()
             .AutoClear(true)
             .Columns(console.Profile.Width >= WidthWithBar
-                ? [new TaskDescriptionColumn(), new ProgressBarColumn(), new PercentageColumn(), new RemainingTimeColumn()]
+                ? [new TaskDescriptionColumn(), new ProgressBarColumn { Width = WidthOfBar }, new PercentageColumn()]
                 : [new TaskDescriptionColumn(), new PercentageColumn()])
             .Start(context =>
             {
                 ProgressTask task = context.AddTask("training");
+                int width = console.Profile.Width - WidthOfPercentage - (console.Profile.Width >= WidthWithBar ? WidthOfBar + 1 : 0);
                 trainer.StepCompleted += step =>
                 {
                     task.MaxValue = step.TotalSteps;
                     task.Value = step.Result.Step;
-                    task.Description = console.Profile.Width >= WidthWithRate ? Describe(step) : DescribeShortly(step);
+                    task.Description = step.ToText(width);
                 };
                 return work();
             });
@@ -139,14 +141,11 @@ public sealed class Display
         {
             if (step.Result.Step % StepsBetweenLines == 0)
             {
-                console.WriteLine(Describe(step));
+                console.WriteLine(step.ToText());
             }
         };
         return work();
     }
-
-    private static string Describe(StepCompleted step) => string.Create(CultureInfo.InvariantCulture,
-        $"epoch {step.Epoch}, step {step.Result.Step}/{step.TotalSteps}: loss {step.Result.Loss:0.0000}, {step.SamplesPerSecond:0} samples/s");
 
     // Of a task without classes there is no accuracy.
     private static string Describe(EpochCompleted epoch)
@@ -155,9 +154,6 @@ public sealed class Display
         return FormattableString.Invariant(
             $"epoch {epoch.Epoch}: training loss {epoch.TrainingLoss:0.0000}, test loss {epoch.Test?.Loss:0.0000}{accuracy}, {epoch.Elapsed.TotalSeconds:0.0} s");
     }
-
-    private static string DescribeShortly(StepCompleted step) => string.Create(CultureInfo.InvariantCulture,
-        $"step {step.Result.Step}/{step.TotalSteps}: loss {step.Result.Loss:0.0000}");
 
     private static string Largest(CurvatureEstimate estimate) =>
         string.Join(" ", estimate.Eigenvalues.Reverse().Take(5).Select(value => value.ToString("G3", CultureInfo.InvariantCulture)));

@@ -58,7 +58,7 @@ internal static class TrainingRun
             try
             {
                 fault.Watch(world);
-                Train(world, fault, Text("kind", "plain"), Number("stages", 2), Number("replicas", 0), Number("epochs", 2), Text("losses", ""));
+                Train(world, fault, Text("kind", "plain"), Number("stages", 2), Number("replicas", 0), Number("epochs", 2), Text("losses", ""), Text("record", ""), Number("buckets", 1));
                 return 0;
             }
             catch (Exception e)
@@ -68,7 +68,7 @@ internal static class TrainingRun
         }
     }
 
-    private static void Train(World world, Fault fault, string kind, int stages, int replicas, int epochs, string losses)
+    private static void Train(World world, Fault fault, string kind, int stages, int replicas, int epochs, string losses, string record, int buckets)
     {
         (torch.Tensor points, torch.Tensor labels) = ChainModel.Data(320, torch.ScalarType.Float32);
         using var data = new TensorDataset(points, labels);
@@ -77,11 +77,20 @@ internal static class TrainingRun
             MicroBatches = 4,
             Batch = fault is { Kind: "build", IsHere: true } ? 40 : 32,
             Replicas = replicas > 0 ? replicas : null,
-            Curvature = kind == "curvature" ? new CurvatureOptions(2, 0, 3, 1, 0, 0.01, 3, CurvatureScope.Global) : null,
+            Curvature = kind is "curvature" or "dedicated"
+                ? new CurvatureOptions(2, 0, 3, 1, 0, 0.01, 3, CurvatureScope.Global, Mode: kind == "dedicated" ? CurvatureMode.Dedicated : CurvatureMode.Blocking)
+                : null,
             Admm = kind == "admm" ? new AdmmOptions(2, 0.1, 1, AdmmRule.Consensus) : null,
         };
         using var trainer = new Trainer(
-            ChainModel.Define(stages, dropout: 0.1, beforeForward: (_, _) => fault.Here()), world, new TrainingOptions { LearningRate = 0.05, Epochs = epochs, Overrides = overrides });
+            ChainModel.Define(stages, dropout: 0.1, beforeForward: (_, _) => fault.Here()), world, new TrainingOptions
+            {
+                LearningRate = 0.05,
+                Epochs = epochs,
+                GradientBuckets = buckets,
+                Overrides = overrides,
+                Record = record.Length > 0 ? new RecordOptions { Folder = record } : null,
+            });
         using StreamWriter? file = losses.Length > 0 && world.IsLeader ? new StreamWriter(losses) { AutoFlush = true } : null;
         trainer.StepCompleted += step => file?.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{step.Result.Loss:R} {step.Result.GradientNorm:R}"));
         trainer.Fit(data);

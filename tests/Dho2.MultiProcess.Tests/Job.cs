@@ -58,6 +58,8 @@ internal sealed class Job : IDisposable
     public static string Driver { get; } = System.Environment.GetEnvironmentVariable("DHO2_DRIVER") is { Length: > 0 } other
         ? other : Built("tests/Dho2.MultiProcess.Driver", "Dho2.MultiProcess.Driver.dll");
 
+    public static string Tool { get; } = Built("src/Dho2.Cli", "Dho2.Cli.dll");
+
     public static string Mnist { get; } = Built("samples/Mnist", "Mnist.dll");
 
     /// <summary>Starts a program on some ranks.</summary>

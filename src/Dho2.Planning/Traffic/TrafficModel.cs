@@ -38,7 +38,9 @@ public sealed class TrafficModel
     {
         bool sharded = plan.IsSharded;
         int normGroup = sharded ? Workers : positions;
-        long numbers = RingVolume.Numbers(normGroup, 1) + RingVolume.Numbers(Workers, 3);
+
+        // The norm's square within its group; loss, norm, count and the time at work of all.
+        long numbers = RingVolume.Numbers(normGroup, 1) + RingVolume.Numbers(Workers, 4);
         if (facts.CountsLoss)
         {
             numbers += RingVolume.Numbers(IsLocal ? positions : Workers, 1);

@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Linq;
 using Dho2.Communication;
 using Dho2.Planning;
@@ -100,6 +101,9 @@ public sealed class PipelineExecutor : IDisposable
 
     /// <summary>What the loss has counted in the last <see cref="Train"/>, on the last stage; samples where it is a mean over them.</summary>
     public double Count { get; private set; }
+
+    /// <summary>Time that the rank has waited so far in receiving what its neighbours send.</summary>
+    public TimeSpan Waited { get; private set; }
 
     /// <summary>Whether the rank holds the first stage, which reads the model's inputs.</summary>
     public bool IsFirst => stages[0].IsFirst;
@@ -294,6 +298,7 @@ public sealed class PipelineExecutor : IDisposable
     {
         int before = layout.RankOf(instruction.Stage + layout.Stages - 1);
         int after = layout.RankOf(instruction.Stage + 1);
+        long start = Stopwatch.GetTimestamp();
         switch (instruction.Kind)
         {
             case InstructionKind.SendActivation:
@@ -320,5 +325,7 @@ public sealed class PipelineExecutor : IDisposable
             default:
                 throw new ArgumentOutOfRangeException(nameof(instruction), instruction, "Not an exchange.");
         }
+
+        Waited += instruction.IsSend ? TimeSpan.Zero : Stopwatch.GetElapsedTime(start);
     }
 }

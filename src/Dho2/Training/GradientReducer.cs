@@ -24,6 +24,8 @@ internal sealed class GradientReducer : IDisposable
     private readonly Thread thread;
     private Exception? failure;
     private int added;
+    private int stage;
+    private long step;
 
     /// <summary>Forms a group for the thread. All replicas of the stage do so in step.</summary>
     /// <param name="replicas">The replicas of the stage; stay the caller's.</param>
@@ -49,6 +51,12 @@ internal sealed class GradientReducer : IDisposable
 
     /// <summary>Time that the rank has waited for them in <see cref="Complete"/>: what did not overlap with its backward.</summary>
     public TimeSpan Exposed { get; private set; }
+
+    /// <summary>Keeps what the thread does, while it is asked to: between steps, when the thread has nothing to do. Null for nothing of the kind.</summary>
+    public ActivityTrace? Trace { get; set; }
+
+    /// <summary>What is added from now on belongs to a step.</summary>
+    public void BeginStep(int stage, long step) => (this.stage, this.step) = (stage, step);
 
     /// <summary>The next bucket's gradients are final on this replica.</summary>
     public void Add() => ready.Add(added++);
@@ -95,9 +103,16 @@ internal sealed class GradientReducer : IDisposable
                 {
                     long start = Stopwatch.GetTimestamp();
                     GradientBucket bucket = Buckets[index];
+                    Trace?.Enter(new RankState(TraceNames.GradientReduction, stage, step, -1, DateTime.UtcNow));
                     using torch.Tensor part = gradients.narrow(0, bucket.Start, bucket.Length);
                     group.AllReduce(part);
                     Busy += Stopwatch.GetElapsedTime(start);
+                    if (Trace is { IsOn: true })
+                    {
+                        // Until the next bucket it does nothing that a note would be about.
+                        Trace.End();
+                        Trace.Begin();
+                    }
                 }
             }
             catch (Exception e)

@@ -39,7 +39,7 @@ public sealed partial class Trainer : IDisposable
     public Trainer(PipelineDefinition definition, World world, TrainingOptions? options = null)
     {
         setup = new TrainingSetup(definition, options ?? new TrainingOptions()).FitTo(world.Size);
-        ResidentMemory? memory = Options.Record is null ? null : new ResidentMemory();
+        memory = new ResidentMemory(settles: Options.Record is not null);
         IReadOnlyList<ICommunicator> communicators = world.Open(setup.Layout.Size);
         if (communicators.Any(rank => rank.Device.type == DeviceType.CUDA))
         {
@@ -65,7 +65,7 @@ public sealed partial class Trainer : IDisposable
         {
             Run(i => ranks[i] = new TrainingRank(setup, working[i]));
             OpenCheckpoints();
-            OpenRecord(world.Transport, memory);
+            OpenRecord(world.Transport);
         }
         catch
         {
@@ -273,11 +273,19 @@ public sealed partial class Trainer : IDisposable
     private void Fit(ReplicaData train, IDataset? test)
     {
         long start = Stopwatch.GetTimestamp();
-        Call(i =>
+        BeginProgress();
+        try
         {
-            FitRank(i, train, test, start);
-            return [];
-        });
+            Call(i =>
+            {
+                FitRank(i, train, test, start);
+                return [];
+            });
+        }
+        finally
+        {
+            line?.Clear();
+        }
     }
 
     private void FitRank(int index, ReplicaData train, IDataset? test, long start)
@@ -290,7 +298,7 @@ public sealed partial class Trainer : IDisposable
         }
 
         long totalSteps = rank.Steps + train.StepsFrom(fit.Dealt, fit.EpochSteps) + (train.StepsPerEpoch * (Options.Epochs - fit.EpochsDone - 1));
-        long samples = 0;
+        long samples = 0, before = rank.Steps;
         while (fit.EpochsDone < Options.Epochs)
         {
             rank.Epochs += fit.Dealt == 0 ? 1 : 0;
@@ -311,8 +319,7 @@ public sealed partial class Trainer : IDisposable
                 samples += result.Samples;
                 if (rank.IsLeader)
                 {
-                    TimeSpan elapsed = Stopwatch.GetElapsedTime(start);
-                    StepCompleted?.Invoke(new(result, totalSteps, rank.Epochs, samples / elapsed.TotalSeconds, elapsed));
+                    ReportStep(result, before, totalSteps, rank.Epochs, samples, start);
                 }
 
                 checkpoints[index]?.AfterStep();
@@ -323,6 +330,7 @@ public sealed partial class Trainer : IDisposable
             rank.Recorder?.Add(rank.Epochs, fit.LossSum / train.Count, evaluation);
             if (rank.IsLeader)
             {
+                line?.Clear();
                 EpochCompleted?.Invoke(new(rank.Epochs, fit.LossSum / train.Count, evaluation, Stopwatch.GetElapsedTime(start)));
             }
 
@@ -344,6 +352,8 @@ public sealed partial class Trainer : IDisposable
             {
                 CurvatureMetrics.Record(refreshed.Estimate, refreshed.Stage);
                 rank.Recorder?.Add(refreshed);
+                meter?.Add(refreshed);
+                line?.Clear();
                 CurvatureRefreshed?.Invoke(refreshed);
             }
 

@@ -24,7 +24,15 @@ public sealed record StepResult(long Step, double Loss, double GradientNorm, dou
 /// <param name="Epoch">The epoch, counted from 1.</param>
 /// <param name="SamplesPerSecond">The mean rate since <c>Fit</c> began, all work included.</param>
 /// <param name="Elapsed">Time since <c>Fit</c> began.</param>
-public sealed record StepCompleted(StepResult Result, long TotalSteps, int Epoch, double SamplesPerSecond, TimeSpan Elapsed);
+public sealed record StepCompleted(StepResult Result, long TotalSteps, int Epoch, double SamplesPerSecond, TimeSpan Elapsed)
+{
+    /// <summary>How the run is doing; null where that was not measured.</summary>
+    public TrainingStatus? Status { get; init; }
+
+    /// <summary>All of it as one line: epoch, step, loss, rate, remaining time, idle ranks and memory against the plan, eigenvalues.</summary>
+    /// <param name="width">The most characters: what matters least is left out first.</param>
+    public string ToText(int width = int.MaxValue) => ProgressText.Of(this, width);
+}
 
 /// <summary>What a curvature estimate found.</summary>
 /// <param name="Step">The step before which it took force, counted from 1.</param>

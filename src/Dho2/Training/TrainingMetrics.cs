@@ -3,13 +3,22 @@ using System.Diagnostics.Metrics;
 
 namespace Dho2;
 
-/// <summary>What steps send and how far replicas are apart, as .NET metrics of the meter <c>Dho2</c>.</summary>
+/// <summary>What steps come to, what they send, and how far replicas are apart, as .NET metrics of the meter <c>Dho2</c>.</summary>
 internal static class TrainingMetrics
 {
     private static readonly Meter Meter = new("Dho2");
 
     private static readonly Counter<long> Sent = Meter.CreateCounter<long>(
         "dho2.communication.sent", "By", "Bytes that a rank has sent in training steps and the estimates before them; by rank, replica and stage.");
+
+    private static readonly Gauge<double> Loss = Meter.CreateGauge<double>(
+        "dho2.training.loss", null, "The loss of the last step.");
+
+    private static readonly Counter<long> Samples = Meter.CreateCounter<long>(
+        "dho2.training.samples", "{sample}", "Samples that were trained on, of all replicas.");
+
+    private static readonly Gauge<double> Idle = Meter.CreateGauge<double>(
+        "dho2.training.idle", "1", "The share of the last step's forwards and backwards in which ranks waited for each other.");
 
     private static readonly Gauge<double> Primal = Meter.CreateGauge<double>(
         "dho2.admm.residual.primal", null, "How far the replicas were from the consensus at the last round.");
@@ -20,8 +29,13 @@ internal static class TrainingMetrics
     private static readonly Gauge<double> Sigma = Meter.CreateGauge<double>(
         "dho2.admm.sigma", null, "The weight of the proximal term.");
 
-    /// <summary>Records a step: every rank what it has sent, one of them the round.</summary>
-    public static void RecordStep(RankTraffic traffic, AdmmRound? round)
+    /// <summary>Records a step: every rank what it has sent, one of them the rest.</summary>
+    /// <param name="traffic">What the rank has sent.</param>
+    /// <param name="round">The round that ended the step; null where none did.</param>
+    /// <param name="loss">The step's loss.</param>
+    /// <param name="samples">Its samples.</param>
+    /// <param name="idle">The share of it in which ranks waited.</param>
+    public static void RecordStep(RankTraffic traffic, AdmmRound? round, double loss, int samples, double idle)
     {
         if (Sent.Enabled)
         {
@@ -32,7 +46,15 @@ internal static class TrainingMetrics
                 new KeyValuePair<string, object?>("stage", traffic.Stage));
         }
 
-        if (round is not null && traffic.Rank == 0)
+        if (traffic.Rank != 0)
+        {
+            return;
+        }
+
+        Loss.Record(loss);
+        Samples.Add(samples);
+        Idle.Record(idle);
+        if (round is not null)
         {
             Primal.Record(round.PrimalResidual);
             Dual.Record(round.DualResidual);

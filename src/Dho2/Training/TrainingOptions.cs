@@ -109,6 +109,12 @@ public sealed record TrainingOptions
     /// <summary>What the run writes down while it trains, for <c>dho2 report</c>; null for nothing.</summary>
     public RecordOptions? Record { get; init; }
 
+    /// <summary>
+    /// Whether <c>Fit</c> says how far it is: on rank 0's error stream, as one line that is written over in a terminal, else as
+    /// plain lines every ten seconds, in long runs a hundred in all.
+    /// </summary>
+    public ProgressDisplay Progress { get; init; }
+
     /// <summary>What replaces the attributes' numbers; null leaves all of them.</summary>
     public PlanOverrides? Overrides { get; init; }
 

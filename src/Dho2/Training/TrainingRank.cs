@@ -110,6 +110,12 @@ internal sealed partial class TrainingRank : IDisposable
     /// <summary>What was sent in the last step, and what the plan said; null before the first.</summary>
     public RankTraffic? Traffic { get; private set; }
 
+    /// <summary>
+    /// The share of the last step's forwards and backwards in which the ranks that train stood idle, by this rank's clock: of use
+    /// on the first stage, whose backward ends last.
+    /// </summary>
+    public double Idle { get; private set; }
+
     /// <summary>Puts what the replicas have agreed on in place of what this rank trains, until the result is disposed.</summary>
     public IDisposable EnterAgreed() => agreed.Enter();
 
@@ -142,7 +148,19 @@ internal sealed partial class TrainingRank : IDisposable
         };
 
     /// <summary>Keeps what the rank does, while it is asked to.</summary>
-    public void Trace(ActivityTrace? trace) => grid.World.Activity.Trace = trace;
+    /// <param name="trace">Takes it; null for nothing of the kind.</param>
+    /// <param name="reductions">Takes what the thread does that reduces gradients beside it.</param>
+    public void Trace(ActivityTrace? trace, ActivityTrace? reductions)
+    {
+        grid.World.Activity.Trace = trace;
+        if (reducer is not null)
+        {
+            reducer.Trace = reductions;
+        }
+    }
+
+    /// <summary>Whether a thread beside the rank's own reduces its gradients.</summary>
+    public bool ReducesBeside => reducer is not null;
 
     /// <summary>Begins a training step, before its samples are read.</summary>
     public void BeginStep() =>
@@ -195,6 +213,11 @@ internal sealed partial class TrainingRank : IDisposable
 
     private IReadOnlyList<CurvatureRefreshed> TakeEffect(CurvatureWork work)
     {
+        if (setup.Layout.DedicatedCurvature && work.IsBusy)
+        {
+            Note(TraceNames.AwaitingEstimate);
+        }
+
         // Carrying the momentum over to new eigenvectors takes projections.
         using IDisposable counting = forecast.Estimating();
         return work.TakeEffect(Steps + 1);
@@ -244,6 +267,9 @@ internal sealed partial class TrainingRank : IDisposable
         flat.PublishValues();
         flat.PaddedGradients.zero_();
         int pairs = optimizer.Subspace?.Count ?? 0;
+        reducer?.BeginStep(Stage, Steps);
+        long begin = Stopwatch.GetTimestamp();
+        TimeSpan waited = executor.Waited;
         double loss = executor.Train(
             setup.Instructions(Stage, sizes.Length),
             batch,
@@ -251,6 +277,8 @@ internal sealed partial class TrainingRank : IDisposable
             Steps,
             local ? batch.Samples : samples,
             Replica * setup.Plan.MicroBatches.Count);
+        double duration = Stopwatch.GetElapsedTime(begin).TotalSeconds;
+        double busy = duration - (executor.Waited - waited).TotalSeconds;
         Note(TraceNames.GradientReduction);
         torch.Tensor gradient = ReduceGradients(local);
 
@@ -264,8 +292,11 @@ internal sealed partial class TrainingRank : IDisposable
 
         // Local losses and gradients are means over the replica's own samples, or over what its loss counts.
         double norm = optimizer.ClipGradient(gradient);
-        Span<double> sums = [local ? count * loss : loss, executor.IsLast ? share * norm : 0, executor.IsLast ? count : 0];
+        Span<double> sums = [local ? count * loss : loss, executor.IsLast ? share * norm : 0, executor.IsLast ? count : 0, busy];
         workers.AllReduce(sums);
+
+        // All began together, and the first stage's rank, which leads, ends last.
+        Idle = duration > 0 ? Math.Clamp(1 - (sums[3] / (workers.Size * duration)), 0, 1) : 0;
         sums[0] = !local ? sums[0] : sums[2] > 0 ? sums[0] / sums[2] : 0;
         RequireFinite("loss", sums[0]);
         RequireFinite("norm of the gradient", sums[1]);
@@ -289,7 +320,7 @@ internal sealed partial class TrainingRank : IDisposable
         long sent = BytesSent - reportedBytes;
         reportedBytes += sent;
         Traffic = new RankTraffic(grid.World.Rank, Replica, Stage, sent, forecast.Step(sizes, pairs, round is not null));
-        TrainingMetrics.RecordStep(Traffic, round);
+        TrainingMetrics.RecordStep(Traffic, round, sums[0], samples, Idle);
         var result = new StepResult(Steps, sums[0], sums[1], optimizer.LearningRate, samples) { Traffic = Traffic, Round = round };
         if (setup.Options.ScheduleUnit == ScheduleUnit.Step)
         {

@@ -102,7 +102,8 @@ public sealed class RecordingTests : IDisposable
         // As any reader of the format would: complete events with times, on named threads.
         using JsonDocument json = JsonDocument.Parse(File.ReadAllText(System.IO.Path.Combine(Path, "trace-0.json")));
         JsonElement[] events = [.. json.RootElement.GetProperty("traceEvents").EnumerateArray()];
-        Assert.Equal(["rank 0: stage 0", "rank 1: stage 1"], events.Where(e => e.GetProperty("name").GetString() == "thread_name").Select(e => e.GetProperty("args").GetProperty("name").GetString()));
+        string[] beside = mode == CurvatureMode.Dedicated ? ["rank 2: curvature of stage 0", "rank 3: curvature of stage 1"] : [];
+        Assert.Equal(["rank 0: stage 0", "rank 1: stage 1", .. beside], events.Where(e => e.GetProperty("name").GetString() == "thread_name").Select(e => e.GetProperty("args").GetProperty("name").GetString()));
         JsonElement[] complete = [.. events.Where(e => e.GetProperty("ph").GetString() == "X")];
         for (int rank = 0; rank < 2; rank++)
         {
@@ -205,6 +206,41 @@ public sealed class RecordingTests : IDisposable
         });
         Assert.Equal(24, steps);
         Assert.EndsWith("rank-0.jsonl", Assert.Single(failures).Path, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void TheThreadThatReducesGradientsIsTracedBesideItsRank()
+    {
+        Fit(Options(new() { Replicas = 2 }) with { GradientBuckets = 2 });
+        ChromeTrace trace = RunRecord.Open(Path).Trace!;
+
+        // Four ranks, and a thread beside each first stage: two reductions in each of the steps 3 to 10.
+        Assert.Equal(["rank 0: reduction of gradients", "rank 2: reduction of gradients"], trace.Ranks.Where(r => r.Key >= 4).OrderBy(r => r.Key).Select(r => r.Value));
+        foreach (int thread in new[] { 4, 6 })
+        {
+            TraceSpan[] spans = [.. trace.Spans.Where(s => s.Rank == thread)];
+            Assert.All(spans, s => Assert.Equal((TraceCategory.Reduce, 0), (s.Category, s.Stage)));
+            Assert.Equal(Enumerable.Range(3, 8).SelectMany(step => new long[] { step, step }), spans.Select(s => s.Step));
+        }
+    }
+
+    [Fact]
+    public void RanksThatEstimateBesideTrainingAreTraced()
+    {
+        Fit(Options(new() { Curvature = Curvature with { Mode = CurvatureMode.Dedicated, Delay = 3 } }));
+        RunRecord record = RunRecord.Open(Path);
+        Assert.Equal([true, true, false, false], record.Manifest.Ranks.Select(r => r.Trains));
+        ChromeTrace trace = record.Trace!;
+        Assert.Equal("rank 3: curvature of stage 1", trace.Ranks[3]);
+        foreach (int rank in new[] { 2, 3 })
+        {
+            // Of the snapshots before steps 5 and 11: those and no more.
+            TraceSpan[] spans = [.. trace.Spans.Where(s => s.Rank == rank)];
+            Assert.Equal([5, 11], spans.Select(s => s.Step).Distinct());
+            Assert.Equal("receiving a snapshot", spans[0].Name);
+            Assert.Equal("sending eigenpairs", spans[^1].Name);
+            Assert.Contains(spans, s => s.Category == TraceCategory.Curvature && s.Name.EndsWith("sweep of the curvature", StringComparison.Ordinal));
+        }
     }
 
     [Fact]

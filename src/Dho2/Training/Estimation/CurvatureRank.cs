@@ -22,6 +22,8 @@ internal sealed class CurvatureRank : IDisposable
     private readonly int buffers;
     private Subspace? previous;
     private long idleSince = Stopwatch.GetTimestamp();
+    private ActivityTrace? trace;
+    private int untraced;
 
     /// <summary>Builds the rank. All ranks of the world do so in step.</summary>
     /// <exception cref="InvalidOperationException">The ranks have different plans.</exception>
@@ -55,8 +57,18 @@ internal sealed class CurvatureRank : IDisposable
         }
     }
 
+    /// <summary>Keeps what the rank does in its next estimates.</summary>
+    /// <param name="trace">Takes it; null for nothing of the kind.</param>
+    /// <param name="estimates">So many estimates.</param>
+    public void Trace(ActivityTrace? trace, int estimates)
+    {
+        grid.World.Activity.Trace = this.trace = trace;
+        untraced = estimates;
+    }
+
     public void Dispose()
     {
+        grid.World.Activity.Trace = null;
         run.Dispose();
         previous?.Dispose();
         grid.Dispose();
@@ -65,7 +77,15 @@ internal sealed class CurvatureRank : IDisposable
     private void Estimate(double[] header)
     {
         double idle = Stopwatch.GetElapsedTime(idleSince).TotalSeconds;
+        bool isTraced = trace is not null && untraced-- > 0;
+        if (isTraced)
+        {
+            trace!.Begin();
+        }
+
+        Note(TraceNames.Snapshot, (long)header[1]);
         CurvatureBatch batch = ReceiveSnapshot(header);
+        Note(TraceNames.Estimate, batch.Step);
         while (!run.Advance())
         {
             // Workers that wait already see that it goes on.
@@ -76,6 +96,7 @@ internal sealed class CurvatureRank : IDisposable
         }
 
         batch.Release();
+        Note(TraceNames.Result, batch.Step);
         EstimateResult result = run.Take();
         for (int worker = 0; worker < link.Size - 1; worker++)
         {
@@ -92,8 +113,15 @@ internal sealed class CurvatureRank : IDisposable
             previous = fresh;
         }
 
+        if (isTraced)
+        {
+            trace!.End();
+        }
+
         idleSince = Stopwatch.GetTimestamp();
     }
+
+    private void Note(string doing, long step) => grid.World.Activity.Enter(doing, grid.Place.Position, step);
 
     // Replica by replica its samples, the first also its parameters and buffers, which are the same on all.
     private CurvatureBatch ReceiveSnapshot(double[] header)

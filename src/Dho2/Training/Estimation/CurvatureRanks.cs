@@ -51,6 +51,18 @@ internal sealed class CurvatureRanks
     /// <summary>What ended the ranks, unless they were ended by others; null while there is nothing.</summary>
     public Exception? Failure => failure is { } cause && !RankThreads.WasEndedByAnother(cause) ? cause : null;
 
+    /// <summary>The ranks' numbers in the world.</summary>
+    public IEnumerable<int> WorldRanks => communicators.Select(communicator => communicator.Rank);
+
+    /// <summary>Lets the ranks keep what they do in their next estimates.</summary>
+    /// <param name="create">Makes what keeps it, for a rank of the world; null for nothing of the kind.</param>
+    /// <param name="estimates">So many estimates.</param>
+    public void Trace(Func<int, ActivityTrace?> create, int estimates)
+    {
+        ActivityTrace?[] traces = [.. WorldRanks.Select(create)];
+        Post(i => ranks[i]!.Trace(traces[i], estimates));
+    }
+
     /// <summary>Lets the ranks serve a call of the trainer.</summary>
     public void BeginCall() => Post(i =>
     {

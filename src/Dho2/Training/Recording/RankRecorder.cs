@@ -18,6 +18,7 @@ internal sealed class RankRecorder : IDisposable
     private readonly string path;
     private readonly RecordFile file;
     private readonly ActivityTrace? trace;
+    private readonly ActivityTrace? reductions;
     private long start;
     private long lastFlush;
     private long lastStep = -1;
@@ -28,12 +29,14 @@ internal sealed class RankRecorder : IDisposable
     /// <param name="run">The process's part of the record.</param>
     /// <param name="rank">The rank.</param>
     /// <param name="trace">Keeps what it does; null for nothing of the kind.</param>
+    /// <param name="reductions">Keeps what a thread beside it does, which is idle between steps; null where there is none.</param>
     /// <exception cref="IOException">The file cannot be opened.</exception>
-    public RankRecorder(RunRecorder run, TrainingRank rank, ActivityTrace? trace)
+    public RankRecorder(RunRecorder run, TrainingRank rank, ActivityTrace? trace, ActivityTrace? reductions)
     {
         this.run = run;
         this.rank = rank;
         this.trace = trace;
+        this.reductions = reductions;
         path = Path.Combine(run.Options.Folder, RecordFile.NameOf(rank.WorldRank));
         file = RecordFile.Append(path);
         Start();
@@ -54,6 +57,7 @@ internal sealed class RankRecorder : IDisposable
         if (trace is not null && !trace.IsFull && run.IsTraced(rank.Steps + 1, estimates))
         {
             trace.Begin();
+            reductions?.Begin();
         }
     }
 
@@ -63,6 +67,7 @@ internal sealed class RankRecorder : IDisposable
         if (trace is { IsOn: true })
         {
             trace.End();
+            reductions?.End();
             run.WriteTrace(result.Step);
         }
 

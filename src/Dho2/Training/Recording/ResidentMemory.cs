@@ -10,11 +10,19 @@ internal sealed class ResidentMemory
     private readonly long peakBefore;
     private long seen;
 
-    public ResidentMemory()
+    /// <summary>Begins.</summary>
+    /// <param name="settles">
+    /// Whether free memory is given back first. What was in use before and is free again, such as of reading data, would else be
+    /// used anew without being seen.
+    /// </param>
+    public ResidentMemory(bool settles)
     {
-        // What was in use before and is free again, such as of reading data, would be used anew without being seen.
-        GC.Collect();
-        Libc.ReleaseFreeMemory();
+        if (settles)
+        {
+            GC.Collect();
+            Libc.ReleaseFreeMemory();
+        }
+
         using Process self = Process.GetCurrentProcess();
         Baseline = self.WorkingSet64;
         peakBefore = self.PeakWorkingSet64;

@@ -24,9 +24,11 @@ internal sealed class RunRecorder : IDisposable
 
     private readonly TrainingSetup setup;
     private readonly IReadOnlyList<TrainingRank> ranks;
+    private readonly CurvatureRanks? estimating;
+    private readonly int firstRank;
     private readonly Action<RecordingFailed> failed;
     private readonly List<RankRecorder> recorders = [];
-    private readonly List<ActivityTrace> traces = [];
+    private readonly List<TracedThread> threads = [];
     private readonly long firstStep;
     private readonly Lock tracing = new();
     private readonly DateTimeOffset origin = DateTimeOffset.UtcNow;
@@ -39,20 +41,23 @@ internal sealed class RunRecorder : IDisposable
     /// <summary>Begins or goes on with a record.</summary>
     /// <param name="setup">The run.</param>
     /// <param name="ranks">This process's ranks that train.</param>
+    /// <param name="estimating">Its ranks that estimate curvature beside training; null for none.</param>
     /// <param name="transport">How ranks are connected.</param>
     /// <param name="memory">Resident memory since before they were built.</param>
     /// <param name="resumed">The checkpoint that the run goes on from; null for none.</param>
     /// <param name="failed">Is told once, if recording has to end.</param>
     /// <exception cref="IOException">The folder or a file in it cannot be made.</exception>
     public RunRecorder(
-        TrainingSetup setup, IReadOnlyList<TrainingRank> ranks, string transport, ResidentMemory memory, string? resumed, Action<RecordingFailed> failed)
+        TrainingSetup setup, IReadOnlyList<TrainingRank> ranks, CurvatureRanks? estimating, string transport, ResidentMemory memory, string? resumed, Action<RecordingFailed> failed)
     {
         this.setup = setup;
         this.ranks = ranks;
+        this.estimating = estimating;
         this.failed = failed;
         Memory = memory;
         Resumed = resumed;
-        firstStep = ranks[0].Steps + 1;
+        firstStep = ranks.Count > 0 ? ranks[0].Steps + 1 : 0;
+        firstRank = ranks.Select(rank => rank.WorldRank).Concat(estimating?.WorldRanks ?? []).Min();
         Directory.CreateDirectory(Options.Folder);
         if (ranks.Any(rank => rank.IsLeader))
         {
@@ -63,14 +68,13 @@ internal sealed class RunRecorder : IDisposable
         {
             foreach (TrainingRank rank in ranks)
             {
-                ActivityTrace? trace = Options.TraceSteps > 0 ? new ActivityTrace(TraceCapacity) : null;
-                recorders.Add(rank.Recorder = new RankRecorder(this, rank, trace));
-                rank.Trace(trace);
-                if (trace is not null)
-                {
-                    traces.Add(trace);
-                }
+                ActivityTrace? trace = NewTrace(rank.WorldRank, NameOf(rank));
+                ActivityTrace? reductions = rank.ReducesBeside ? NewTrace(setup.Layout.Size + rank.WorldRank, $"rank {rank.WorldRank}: reduction of gradients") : null;
+                recorders.Add(rank.Recorder = new RankRecorder(this, rank, trace, reductions));
+                rank.Trace(trace, reductions);
             }
+
+            estimating?.Trace(rank => NewTrace(rank, $"rank {rank}: curvature of stage {string.Join(" and ", setup.Layout.StagesAt(setup.Layout.PlaceOf(rank).Position))}"), MostEstimates);
         }
         catch
         {
@@ -170,7 +174,7 @@ internal sealed class RunRecorder : IDisposable
             recorders.ForEach(recorder => recorder.End(cause?.Message));
         }
 
-        if (!HasFailed && traces.Exists(trace => trace.Complete.Length > 0))
+        if (!HasFailed && threads.Exists(thread => thread.Trace.Complete.Length > 0))
         {
             WriteTrace();
         }
@@ -182,22 +186,34 @@ internal sealed class RunRecorder : IDisposable
         // A rank's notes belong to its world, which may outlive the trainer.
         foreach (TrainingRank rank in ranks)
         {
-            rank.Trace(null);
+            rank.Trace(null, null);
         }
 
         recorders.ForEach(recorder => recorder.Dispose());
     }
 
+    private ActivityTrace? NewTrace(int number, string name)
+    {
+        if (Options.TraceSteps == 0)
+        {
+            return null;
+        }
+
+        var trace = new ActivityTrace(TraceCapacity);
+        threads.Add(new TracedThread(number, name, trace));
+        return trace;
+    }
+
     private void WriteTrace()
     {
-        string path = Path.Combine(Options.Folder, ChromeTrace.NameOf(ranks[0].WorldRank));
+        string path = Path.Combine(Options.Folder, ChromeTrace.NameOf(firstRank));
         var spans = new List<TraceSpan>();
-        for (int i = 0; i < ranks.Count; i++)
+        foreach (TracedThread thread in threads)
         {
-            foreach (TracedState traced in traces[i].Complete)
+            foreach (TracedState traced in thread.Trace.Complete)
             {
                 spans.Add(new TraceSpan(
-                    ranks[i].WorldRank,
+                    thread.Number,
                     traced.State.Doing,
                     TraceNames.CategoryOf(traced.State.Doing),
                     Stopwatch.GetElapsedTime(originTime, traced.Start).TotalNanoseconds / 1000,
@@ -211,15 +227,21 @@ internal sealed class RunRecorder : IDisposable
         var trace = new ChromeTrace(
             setup.Plan.Model,
             origin,
-            ranks.ToDictionary(rank => rank.WorldRank, rank => $"rank {rank.WorldRank}: {NameOf(rank)}"),
+            threads.ToDictionary(thread => thread.Number, thread => thread.Name),
             spans,
-            traces.Exists(own => own.IsFull));
+            threads.Exists(thread => thread.Trace.IsFull));
         Guard(path, () => trace.Write(path));
     }
 
     private string NameOf(TrainingRank rank)
     {
         IReadOnlyList<int> stages = setup.Layout.StagesAt(rank.Stage);
-        return $"stage {string.Join(" and ", stages)}{(setup.Replicas > 1 ? $" of replica {rank.Replica}" : "")}";
+        return $"rank {rank.WorldRank}: stage {string.Join(" and ", stages)}{(setup.Replicas > 1 ? $" of replica {rank.Replica}" : "")}";
     }
+
+    /// <summary>A thread of this process whose work is traced.</summary>
+    /// <param name="Number">Its number in the trace: its rank's, or, for a thread beside a rank, that and the size of the world.</param>
+    /// <param name="Name">What it is called.</param>
+    /// <param name="Trace">What it did.</param>
+    private sealed record TracedThread(int Number, string Name, ActivityTrace Trace);
 }

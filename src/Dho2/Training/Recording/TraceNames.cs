@@ -10,6 +10,9 @@ internal static class TraceNames
 {
     public const string ReadingData = "reading data";
     public const string Estimate = "curvature estimate";
+    public const string Snapshot = "receiving a snapshot";
+    public const string Result = "sending eigenpairs";
+    public const string AwaitingEstimate = "waiting for an estimate";
     public const string GradientReduction = "all-reduce of gradients";
     public const string NormAndLoss = "norm and loss";
     public const string OptimizerStep = "optimizer step";
@@ -29,6 +32,9 @@ internal static class TraceNames
         [nameof(InstructionKind.SendGradient)] = TraceCategory.Send,
         [nameof(InstructionKind.ReceiveActivation)] = TraceCategory.Receive,
         [nameof(InstructionKind.ReceiveGradient)] = TraceCategory.Receive,
+        [Snapshot] = TraceCategory.Receive,
+        [AwaitingEstimate] = TraceCategory.Receive,
+        [Result] = TraceCategory.Send,
         [ReadingData] = TraceCategory.Data,
         [Estimate] = TraceCategory.Curvature,
         [GradientReduction] = TraceCategory.Reduce,

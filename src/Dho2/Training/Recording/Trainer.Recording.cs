@@ -17,11 +17,11 @@ public sealed partial class Trainer
     public event Action<RecordingFailed>? RecordingFailed;
 
     /// <exception cref="IOException">The folder or a file in it cannot be made.</exception>
-    private void OpenRecord(string transport, ResidentMemory? memory)
+    private void OpenRecord(string transport)
     {
-        if (Options.Record is not null && ranks.Length > 0)
+        if (Options.Record is not null && (ranks.Length > 0 || curvatureRanks is not null))
         {
-            recorder = new RunRecorder(setup, ranks, transport, memory!, Resumed?.Path, ReportRecordingFailed);
+            recorder = new RunRecorder(setup, ranks, curvatureRanks, transport, memory, Resumed?.Path, ReportRecordingFailed);
         }
     }
 
