@@ -16,10 +16,11 @@ public class ContractTests
             legs.Add(mpi.Name, 4, "deterministic");
         }
 
-        // A library that lets one thread call it.
+        // A library that lets one thread call it, or one at a time.
         if (Mpi.All.Count > 0)
         {
             legs.Add(Mpi.All[^1].Name, 2, "funneled");
+            legs.Add(Mpi.All[0].Name, 2, "serialized");
         }
 
         legs.Add(Job.Tcp, 4, "deterministic");
@@ -32,7 +33,7 @@ public class ContractTests
     {
         using var job = new Job();
         job.Environment["DHO2_DETERMINISTIC"] = "1";
-        if (mode == "funneled")
+        if (mode != "deterministic")
         {
             job.Environment["DHO2_MPI_THREADS"] = mode;
         }

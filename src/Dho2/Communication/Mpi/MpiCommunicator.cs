@@ -12,15 +12,10 @@ namespace Dho2.Communication.Mpi;
 /// One rank of a group whose ranks are processes that talk over MPI. Nothing here blocks inside MPI: all calls are
 /// non-blocking and then tested, so that timeout, abort and the death of a peer end every wait.
 /// </summary>
-internal sealed unsafe class MpiCommunicator : HostCommunicator
+internal sealed unsafe partial class MpiCommunicator : HostCommunicator
 {
-    private const int HeaderTag = 1;
-    private const int PayloadTag = 2;
     private const int MeetingTag = 3;
     private const int DataTag = 4;
-
-    /// <summary>Tensors up to this many bytes travel in one message with their header.</summary>
-    private const int InlineBytes = 4096;
 
     /// <summary>Larger ones in pieces: MPI counts in 32 bits.</summary>
     private const long PieceBytes = 1L << 30;
@@ -37,106 +32,26 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
     /// <summary>Bytes a second that are always reached where bytes move at all between two ranks that both attend to it.</summary>
     private const double SlowestLink = 1e8;
 
+    /// <summary>Questions, each with a short pause, before a rank offers its core to others; to offer it costs as much as several questions.</summary>
+    private const int PollsBeforeYield = 200;
+
+    /// <summary>Questions before it does so each time, where others want the core.</summary>
+    private const int PollsBeforeSharing = 50;
+
     private readonly MpiRuntime runtime;
     private readonly IntPtr communicator;
     private readonly IntPtr* meetingRequests;
-    private byte* headerBuffer;
-    private IntPtr* headerRequest;
+    private IntPtr* exchangeRequests;
+    private int exchangeCapacity;
 
     public MpiCommunicator(ProcessWorld world, MpiRuntime runtime, GroupFailure failure, IntPtr communicator, int[] worldRanks, int rank, TimeSpan timeout)
         : base(world, runtime, failure, worldRanks, rank, timeout)
     {
         this.communicator = communicator;
         this.runtime = runtime;
-        headerBuffer = (byte*)NativeMemory.Alloc(TensorHeader.Size + InlineBytes);
-        headerRequest = (IntPtr*)NativeMemory.AllocZeroed((nuint)sizeof(IntPtr));
+        mail = new Mail?[Size];
         meetingRequests = (IntPtr*)NativeMemory.AllocZeroed((nuint)(2 * Size * sizeof(IntPtr)));
         runtime.Call(communicator, static (mpi, c) => mpi.CommSetErrhandler(c, mpi.ErrorsReturn));
-    }
-
-    public override void Send(torch.Tensor tensor, int destination)
-    {
-        CheckPeer(destination, nameof(destination));
-        ThrowIfFailed("Send");
-        torch.Tensor kept;
-        using (DisposeScope scope = torch.NewDisposeScope())
-        using (torch.no_grad())
-        {
-            kept = tensor.detach().cpu().contiguous().DetachFromDisposeScope();
-        }
-
-        long bytes = BytesOf(kept);
-        bool inline = bytes <= InlineBytes;
-        int pieces = inline ? 0 : Pieces(bytes);
-        byte* header = (byte*)NativeMemory.Alloc((nuint)(TensorHeader.Size + (inline ? bytes : 0)));
-        IntPtr* requests = (IntPtr*)NativeMemory.AllocZeroed((nuint)((pieces + 1) * sizeof(IntPtr)));
-        TensorHeader.Write(header, kept);
-        byte* payload = bytes == 0 ? null : HostRows.Address(kept);
-        if (inline)
-        {
-            Buffer.MemoryCopy(payload, header + TensorHeader.Size, bytes, bytes);
-            kept.Dispose();
-        }
-
-        runtime.Call(
-            (Runtime: runtime, Communicator: communicator, Destination: destination, Header: (IntPtr)header, Payload: (IntPtr)payload, Bytes: bytes, Requests: (IntPtr)requests, Inline: inline, Kept: kept),
-            static (mpi, s) =>
-            {
-                IntPtr* requests = (IntPtr*)s.Requests;
-                int length = TensorHeader.Size + (s.Inline ? (int)s.Bytes : 0);
-                MpiRuntime.Check(mpi, mpi.Isend((void*)s.Header, length, mpi.Byte, s.Destination, HeaderTag, s.Communicator, requests), "MPI_Isend");
-                int count = 1;
-                for (long offset = 0; !s.Inline && offset < s.Bytes; offset += PieceBytes)
-                {
-                    int piece = (int)Math.Min(PieceBytes, s.Bytes - offset);
-                    MpiRuntime.Check(
-                        mpi, mpi.Isend((byte*)s.Payload + offset, piece, mpi.Byte, s.Destination, PayloadTag, s.Communicator, requests + count++), "MPI_Isend");
-                }
-
-                s.Runtime.Keep(requests, count, (void*)s.Header, s.Inline ? null : s.Kept);
-                return 0;
-            });
-        BytesSent += bytes;
-    }
-
-    public override torch.Tensor Receive(int source)
-    {
-        CheckPeer(source, nameof(source));
-        ThrowIfFailed("Receive");
-        runtime.Call((Header: (IntPtr)headerBuffer, Request: (IntPtr)headerRequest, Source: source, Communicator: communicator), static (mpi, s) =>
-        {
-            MpiRuntime.Check(
-                mpi, mpi.Irecv((void*)s.Header, TensorHeader.Size + InlineBytes, mpi.Byte, s.Source, HeaderTag, s.Communicator, (IntPtr*)s.Request), "MPI_Irecv");
-            return 0;
-        });
-        try
-        {
-            Await(headerRequest, 1, CallKind.Receive, source);
-        }
-        catch (CommunicationException)
-        {
-            // MPI may still write there.
-            if (!TryCancel(headerRequest, 1))
-            {
-                headerBuffer = (byte*)NativeMemory.Alloc(TensorHeader.Size + InlineBytes);
-                headerRequest = (IntPtr*)NativeMemory.AllocZeroed((nuint)sizeof(IntPtr));
-            }
-
-            throw;
-        }
-
-        (torch.ScalarType type, long[] shape, long bytes) = TensorHeader.Read(headerBuffer);
-        torch.Tensor result = ReceiveMemory.Empty(shape, type, bytes);
-        if (bytes is > 0 and <= InlineBytes)
-        {
-            Buffer.MemoryCopy(headerBuffer + TensorHeader.Size, HostRows.Address(result), bytes, bytes);
-        }
-        else if (bytes > 0)
-        {
-            ReceivePayload(result, source, bytes);
-        }
-
-        return result;
     }
 
     protected override HostCommunicator Create(int color, int[] members, GroupFailure failure, TimeSpan timeout)
@@ -159,9 +74,12 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
     protected override void Release()
     {
         runtime.Call(communicator, static (mpi, c) => mpi.CommFree(&c));
-        NativeMemory.Free(headerBuffer);
-        NativeMemory.Free(headerRequest);
         NativeMemory.Free(meetingRequests);
+        NativeMemory.Free(exchangeRequests);
+        foreach (Mail? from in mail)
+        {
+            from?.Free();
+        }
     }
 
     protected override void ExchangePackets(IntPtr buffers, int bytes, CallKind kind)
@@ -249,11 +167,28 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
             return;
         }
 
-        int pieces = Enumerable.Range(0, Size).Max(other => Math.Max(Pieces(outgoing(other).Bytes), Pieces(incoming(other).Bytes)));
+        int pieces = 0;
+        long all = 0;
+        for (int other = 0; other < Size; other++)
+        {
+            if (other != Rank)
+            {
+                (long sent, long received) = (outgoing(other).Bytes, incoming(other).Bytes);
+                pieces = Math.Max(pieces, Math.Max(Pieces(sent), Pieces(received)));
+                all += sent + received;
+            }
+        }
 
         // Request i is of rank i modulo the size, which is what names those that are awaited.
         int count = 2 * pieces * Size;
-        IntPtr* requests = (IntPtr*)NativeMemory.AllocZeroed((nuint)(Math.Max(1, count) * sizeof(IntPtr)));
+        if (count > exchangeCapacity)
+        {
+            exchangeRequests = (IntPtr*)NativeMemory.Realloc(exchangeRequests, (nuint)(count * sizeof(IntPtr)));
+            exchangeCapacity = count;
+        }
+
+        IntPtr* requests = exchangeRequests;
+        new Span<IntPtr>(requests, count).Clear();
         runtime.Call((Self: this, Requests: (IntPtr)requests, Pieces: pieces, Outgoing: outgoing, Incoming: incoming), static (mpi, s) =>
         {
             IntPtr* requests = (IntPtr*)s.Requests;
@@ -289,9 +224,8 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
             return 0;
         });
 
-        // After a failure the requests are given up with the run, and so is the memory that MPI may still write to.
-        Await(requests, count, kind, -1, Enumerable.Range(0, Size).Sum(other => outgoing(other).Bytes + incoming(other).Bytes));
-        NativeMemory.Free(requests);
+        // After a failure the memory that MPI may still write to is given up with the run.
+        Await(requests, count, kind, -1, all);
     }
 
     private void RunCollective<TState>(TState state, Func<MpiLibrary, TState, IntPtr, int> start, CallKind kind, long bytes)
@@ -308,39 +242,6 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
 
     private static int Pieces(long bytes) => checked((int)((bytes + PieceBytes - 1) / PieceBytes));
 
-    private void ReceivePayload(torch.Tensor result, int source, long bytes)
-    {
-        int pieces = Pieces(bytes);
-        IntPtr* requests = (IntPtr*)NativeMemory.AllocZeroed((nuint)(pieces * sizeof(IntPtr)));
-        runtime.Call((Address: (IntPtr)HostRows.Address(result), Bytes: bytes, Requests: (IntPtr)requests, Source: source, Communicator: communicator), static (mpi, s) =>
-        {
-            int count = 0;
-            for (long offset = 0; offset < s.Bytes; offset += PieceBytes)
-            {
-                int piece = (int)Math.Min(PieceBytes, s.Bytes - offset);
-                MpiRuntime.Check(
-                    mpi, mpi.Irecv((byte*)s.Address + offset, piece, mpi.Byte, s.Source, PayloadTag, s.Communicator, (IntPtr*)s.Requests + count++), "MPI_Irecv");
-            }
-
-            return 0;
-        });
-        try
-        {
-            Await(requests, pieces, CallKind.Receive, source, bytes);
-            NativeMemory.Free(requests);
-        }
-        catch (CommunicationException)
-        {
-            if (!TryCancel(requests, pieces))
-            {
-                // MPI may still write there: the memory is given up with the run.
-                GC.SuppressFinalize(result.DetachFromDisposeScope());
-            }
-
-            throw;
-        }
-    }
-
     /// <summary>Waits until requests have completed.</summary>
     /// <param name="requests">The requests; completed ones are skipped.</param>
     /// <param name="count">Their number.</param>
@@ -356,29 +257,7 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
         TimeSpan nextLook = ProcessWorld.WaitNote;
         for (int polls = 0; ; polls++)
         {
-            bool all = runtime.Call((Requests: (IntPtr)requests, Count: count, Done: (IntPtr)done), static (mpi, s) =>
-            {
-                bool all = true;
-                for (int i = 0; i < s.Count; i++)
-                {
-                    ref ulong word = ref ((ulong*)s.Done)[i / 64];
-                    ulong bit = 1UL << (i % 64);
-                    if ((word & bit) == 0)
-                    {
-                        if (((IntPtr*)s.Requests)[i] == IntPtr.Zero || MpiRuntime.Test(mpi, (IntPtr*)s.Requests + i, "MPI_Test"))
-                        {
-                            word |= bit;
-                        }
-                        else
-                        {
-                            all = false;
-                        }
-                    }
-                }
-
-                return all;
-            });
-            if (all)
+            if (runtime.Poll(requests, count, done))
             {
                 return;
             }
@@ -403,10 +282,10 @@ internal sealed unsafe class MpiCommunicator : HostCommunicator
     // on their way it stays: MPI moves them on in its own calls only, piece by piece.
     private void Pause(int polls, TimeSpan waited, TimeSpan eager)
     {
-        if (polls < 50 || (waited < eager && World.HasOwnCore && polls % 16 != 0))
+        if (waited < eager && (World.HasOwnCore ? (polls + 1) % PollsBeforeYield != 0 : polls < PollsBeforeSharing))
         {
             // Not without a pause: two processors may be one core, whose other half copies what is awaited.
-            Thread.SpinWait(polls < 50 ? 10 : 30);
+            Thread.SpinWait(10);
         }
         else if (waited < eager)
         {

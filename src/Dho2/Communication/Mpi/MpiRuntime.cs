@@ -2,6 +2,7 @@ using System;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.Diagnostics;
+using System.Diagnostics.CodeAnalysis;
 using System.Linq;
 using System.Runtime.InteropServices;
 using System.Threading;
@@ -17,6 +18,9 @@ namespace Dho2.Communication.Mpi;
 internal sealed unsafe class MpiRuntime : HostRuntime
 {
     private const int ControlTag = 7;
+
+    /// <summary>How many sends that have completed are kept to be used again.</summary>
+    private const int MostSpare = 32;
     private static readonly TimeSpan IdleTick = TimeSpan.FromMilliseconds(2);
 
     /// <summary>How long MPI may take to end once all processes have come to their end: the work is done by then.</summary>
@@ -25,22 +29,30 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     /// <summary>How long the launcher may take to end all processes.</summary>
     private static readonly TimeSpan AbortLimit = TimeSpan.FromSeconds(3);
 
-    /// <summary>Microseconds: a large message goes in pieces, each of which waits for a call.</summary>
-    private const uint SendingTick = 200;
+    /// <summary>While something is being sent: a large message may go in pieces, each of which waits for a call.</summary>
+    private static readonly TimeSpan SendingTick = TimeSpan.FromMilliseconds(0.2);
 
-    /// <summary>A rank that has called MPI so shortly ago moves its messages on itself.</summary>
+    /// <summary>
+    /// A rank that has moved messages on so shortly ago goes on with it itself. The service does not even look: to wake costs a
+    /// core's own rank several microseconds each time, and a lock that two want costs both a call of the kernel.
+    /// </summary>
     private static readonly TimeSpan OwnTurn = TimeSpan.FromMilliseconds(1);
 
-    /// <summary>How often in a row the service may find a rank within MPI before it waits for it to come out.</summary>
-    private const int MostMisses = 10;
+    /// <summary>How long a rank asks for what it waits for alone, before it moves on everything else once.</summary>
+    private static readonly long WaitersTick = Stopwatch.Frequency / 2_000;
+
+    /// <summary>How long the service, where it alone may call MPI, waits on behalf of one rank before it looks for other work.</summary>
+    private static readonly TimeSpan ServiceTurn = TimeSpan.FromMilliseconds(0.1);
 
     private readonly object gate = new();
     private readonly Thread service;
     private readonly BlockingCollection<Action> work = new();
     private readonly List<PendingSend> sends = [];
+    private readonly Stack<PendingSend> spare = [];
     private bool serviceOnly = true;
     private volatile bool ended;
-    private long lastCall;
+    private volatile bool sending;
+    private long lastMoved;
     private byte* controlBuffer;
     private IntPtr* controlRequest;
 
@@ -78,13 +90,33 @@ internal sealed unsafe class MpiRuntime : HostRuntime
     {
         if (serviceOnly && Thread.CurrentThread != service)
         {
-            return OnService(() => call(Mpi, state));
+            return CallOnService(state, call);
         }
 
         lock (gate)
         {
-            Volatile.Write(ref lastCall, Stopwatch.GetTimestamp());
             return call(Mpi, state);
+        }
+    }
+
+    /// <summary>
+    /// Asks for requests that somebody waits for, and, now and then, for all else that is under way. Where each question would have to
+    /// go to the service it asks for a while.
+    /// </summary>
+    /// <param name="requests">The requests; null ones are skipped.</param>
+    /// <param name="count">Their number.</param>
+    /// <param name="done">A bit for each that has completed; those are not asked for again.</param>
+    /// <returns>Whether all have completed.</returns>
+    public bool Poll(IntPtr* requests, int count, ulong* done)
+    {
+        if (serviceOnly && Thread.CurrentThread != service)
+        {
+            return PollOnService(requests, count, done);
+        }
+
+        lock (gate)
+        {
+            return PollOnce(requests, count, done);
         }
     }
 
@@ -105,17 +137,29 @@ internal sealed unsafe class MpiRuntime : HostRuntime
         return flag != 0;
     }
 
-    /// <summary>Takes care of a started send until it has completed. Called within <see cref="Call"/>.</summary>
-    /// <param name="requests">The requests, in native memory that is freed when all have completed.</param>
-    /// <param name="count">Their number.</param>
-    /// <param name="buffer">More native memory to be freed then.</param>
-    /// <param name="tensor">A tensor to be disposed then.</param>
-    public void Keep(IntPtr* requests, int count, void* buffer, torch.Tensor? tensor)
+    /// <summary>What a send needs until it has completed. Called within <see cref="Call"/>, and followed by <see cref="Keep"/>.</summary>
+    /// <param name="requests">The number of its requests.</param>
+    public PendingSend Take(int requests)
     {
-        var send = new PendingSend(requests, count, buffer, tensor);
-        if (!send.TryComplete(Mpi))
+        PendingSend send = spare.Count > 0 ? spare.Pop() : new PendingSend();
+        send.Reserve(requests);
+        return send;
+    }
+
+    /// <summary>Takes care of a started send until it has completed. Called within <see cref="Call"/>.</summary>
+    /// <param name="send">The send.</param>
+    /// <param name="tensor">A tensor to be disposed then.</param>
+    public void Keep(PendingSend send, torch.Tensor? tensor)
+    {
+        send.Keep(tensor);
+        if (send.TryComplete(Mpi))
+        {
+            PutAway(send);
+        }
+        else
         {
             sends.Add(send);
+            sending = true;
         }
     }
 
@@ -151,12 +195,15 @@ internal sealed unsafe class MpiRuntime : HostRuntime
                     continue;
                 }
 
-                byte* buffer = (byte*)NativeMemory.Alloc(ControlMessage.Size);
-                IntPtr* request = (IntPtr*)NativeMemory.AllocZeroed((nuint)sizeof(IntPtr));
-                new ControlMessage(s.Kind, s.Group, runtime.Rank, s.Text).Write(new Span<byte>(buffer, ControlMessage.Size));
-                if (mpi.Isend(buffer, ControlMessage.Size, mpi.Byte, other, ControlTag, runtime.Control, request) == 0)
+                PendingSend send = runtime.Take(1);
+                new ControlMessage(s.Kind, s.Group, runtime.Rank, s.Text).Write(new Span<byte>(send.Buffer, ControlMessage.Size));
+                if (mpi.Isend(send.Buffer, ControlMessage.Size, mpi.Byte, other, ControlTag, runtime.Control, send.Requests) == 0)
                 {
-                    runtime.Keep(request, 1, buffer, null);
+                    runtime.Keep(send, null);
+                }
+                else
+                {
+                    runtime.PutAway(send);
                 }
             }
 
@@ -260,6 +307,59 @@ internal sealed unsafe class MpiRuntime : HostRuntime
         Mpi.Irecv(controlBuffer, ControlMessage.Size, Mpi.Byte, Mpi.AnySource, ControlTag, Control, controlRequest);
     }
 
+    // Apart from its caller, which would otherwise allocate what this captures whether it comes here or not: a rank that asks and
+    // asks would write through its core's cache, where the message is to arrive.
+    private T CallOnService<TState, T>(TState state, Func<MpiLibrary, TState, T> call) => OnService(() => call(Mpi, state));
+
+    private bool PollOnService(IntPtr* requests, int count, ulong* done) => OnService(() =>
+    {
+        long start = Stopwatch.GetTimestamp();
+        while (!PollOnce(requests, count, done))
+        {
+            if (work.Count > 0 || Stopwatch.GetElapsedTime(start) > ServiceTurn)
+            {
+                return false;
+            }
+
+            Thread.SpinWait(10);
+        }
+
+        return true;
+    });
+
+    private bool PollOnce(IntPtr* requests, int count, ulong* done)
+    {
+        bool all = true;
+        for (int i = 0; i < count; i++)
+        {
+            ref ulong word = ref done[i / 64];
+            ulong bit = 1UL << (i % 64);
+            if ((word & bit) == 0)
+            {
+                if (requests[i] == IntPtr.Zero || Test(Mpi, requests + i, "MPI_Test"))
+                {
+                    word |= bit;
+                }
+                else
+                {
+                    all = false;
+                }
+            }
+        }
+
+        if (!all)
+        {
+            long now = Stopwatch.GetTimestamp();
+            if (now - lastMoved > WaitersTick)
+            {
+                Volatile.Write(ref lastMoved, now);
+                MoveOn();
+            }
+        }
+
+        return all;
+    }
+
     private T OnService<T>(Func<T> call)
     {
         if (Thread.CurrentThread == service)
@@ -321,47 +421,48 @@ internal sealed unsafe class MpiRuntime : HostRuntime
 
     private void Serve()
     {
-        bool isSending = false;
-        int misses = 0;
+        TimeSpan tick = IdleTick;
         while (!work.IsCompleted)
         {
-            if (work.TryTake(out Action? action, isSending ? TimeSpan.Zero : IdleTick))
+            if (TryTakeWork(tick, out Action? action))
             {
                 action();
             }
-            else if (isSending)
-            {
-                Libc.SleepMicroseconds(SendingTick);
-            }
 
-            if (ended || controlRequest == null || (isSending && Stopwatch.GetElapsedTime(Volatile.Read(ref lastCall)) < OwnTurn && ++misses < MostMisses))
+            if (ended || controlRequest == null)
             {
                 continue;
             }
 
-            // A rank that is in a call moves its messages on itself, and to wait for it would make it call the kernel when it
-            // leaves: that is done now and then only.
-            bool isIn = misses < MostMisses && Monitor.TryEnter(gate);
-            if (!isIn && ++misses > MostMisses)
+            bool isOurTurn = Stopwatch.GetElapsedTime(Volatile.Read(ref lastMoved)) > OwnTurn;
+            if (isOurTurn)
             {
-                Monitor.Enter(gate);
-                isIn = true;
-            }
-
-            if (isIn)
-            {
-                misses = 0;
-                try
+                lock (gate)
                 {
                     MoveOn();
-                    isSending = sends.Count > 0;
-                }
-                finally
-                {
-                    Monitor.Exit(gate);
                 }
             }
+
+            tick = isOurTurn && sending ? SendingTick : IdleTick;
         }
+    }
+
+    private bool TryTakeWork(TimeSpan tick, [NotNullWhen(true)] out Action? action)
+    {
+        if (serviceOnly)
+        {
+            // Whole milliseconds: none would be no wait at all.
+            return work.TryTake(out action, Math.Max(1, (int)tick.TotalMilliseconds));
+        }
+
+        if (work.TryTake(out action))
+        {
+            return true;
+        }
+
+        // A wait for work spins before it sleeps, on the core of a rank that has better things to do.
+        Libc.SleepMicroseconds((uint)Math.Ceiling(tick.TotalMicroseconds));
+        return false;
     }
 
     // Under the lock: completes sends and takes in what others say.
@@ -371,10 +472,12 @@ internal sealed unsafe class MpiRuntime : HostRuntime
         {
             if (sends[i].TryComplete(Mpi))
             {
+                PutAway(sends[i]);
                 sends.RemoveAt(i);
             }
         }
 
+        sending = sends.Count > 0;
         int flag;
         while (Mpi.Test(controlRequest, &flag, (void*)Mpi.StatusIgnore) == 0 && flag != 0)
         {
@@ -384,31 +487,15 @@ internal sealed unsafe class MpiRuntime : HostRuntime
         }
     }
 
-    /// <summary>A send under way, with what must stay until it has completed.</summary>
-    private sealed class PendingSend(IntPtr* requests, int count, void* buffer, torch.Tensor? tensor)
+    private void PutAway(PendingSend send)
     {
-        private readonly IntPtr* requests = requests;
-        private readonly void* buffer = buffer;
-        private int next;
-
-        public bool TryComplete(MpiLibrary mpi)
+        if (spare.Count < MostSpare)
         {
-            while (next < count)
-            {
-                // A process that has died takes its messages with it: that is noticed where something is awaited from it.
-                int flag;
-                if (mpi.Test(requests + next, &flag, (void*)mpi.StatusIgnore) == 0 && flag == 0)
-                {
-                    return false;
-                }
-
-                next++;
-            }
-
-            NativeMemory.Free(requests);
-            NativeMemory.Free(buffer);
-            tensor?.Dispose();
-            return true;
+            spare.Push(send);
+        }
+        else
+        {
+            send.Free();
         }
     }
 }

@@ -13,24 +13,30 @@ internal static unsafe class TensorHeader
     public const int MaxDimensions = 12;
     private const int Shape = 32;
 
-    /// <summary>Writes a header.</summary>
+    /// <summary>Writes a header, and says how many bytes the elements have.</summary>
     /// <exception cref="ArgumentException">The tensor has too many dimensions.</exception>
-    public static void Write(byte* header, torch.Tensor tensor)
+    public static long Write(byte* header, torch.Tensor tensor)
     {
-        long[] shape = tensor.shape;
-        if (shape.Length > MaxDimensions)
+        int dimensions = (int)tensor.dim();
+        if (dimensions > MaxDimensions)
         {
-            throw new ArgumentException($"A tensor of {shape.Length} dimensions cannot be sent; {MaxDimensions} are the most.", nameof(tensor));
+            throw new ArgumentException($"A tensor of {dimensions} dimensions cannot be sent; {MaxDimensions} are the most.", nameof(tensor));
         }
 
         new Span<byte>(header, Size).Clear();
         *(int*)header = (int)tensor.dtype;
-        *(int*)(header + 4) = shape.Length;
-        *(long*)(header + 8) = tensor.numel() * tensor.element_size();
-        for (int i = 0; i < shape.Length; i++)
+        *(int*)(header + 4) = dimensions;
+        long bytes = tensor.element_size();
+        for (int i = 0; i < dimensions; i++)
         {
-            ((long*)(header + Shape))[i] = shape[i];
+            // One by one: the property that gives all of them takes longer than a small message takes.
+            long size = tensor.size(i);
+            ((long*)(header + Shape))[i] = size;
+            bytes *= size;
         }
+
+        *(long*)(header + 8) = bytes;
+        return bytes;
     }
 
     /// <summary>The type and sizes that a header tells.</summary>

@@ -2,7 +2,7 @@ using System;
 using System.Runtime.InteropServices;
 using TorchSharp;
 
-namespace Dho2.Communication.Nccl;
+namespace Dho2.Communication;
 
 /// <summary>Where tensors lie, on whatever device.</summary>
 internal static partial class DeviceMemory
