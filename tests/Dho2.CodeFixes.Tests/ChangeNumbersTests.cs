@@ -35,12 +35,12 @@ public class ChangeNumbersTests
         """;
 
     [Theory]
-    [InlineData("[Curvature(Rank = /* k */ 10)]", "[Curvature(Rank = /* k */ 5)]")]
-    [InlineData("[Curvature]", "[Curvature(Rank = 5)]")]
-    [InlineData("[Curvature(Every = 50)]", "[Curvature(Every = 50, Rank = 5)]")]
-    public Task A_lower_rank(string before, string after) => Verify.VerifyAsync(
-        Net("[Pipeline(MicroBatches = 8), Input(1024), Target]\n[Device(Memory = \"200 MiB\")]\n" + before, Layers, "{|DHO1401:{|DHO1401:Net|}|}"),
-        Net("[Pipeline(MicroBatches = 8), Input(1024), Target]\n[Device(Memory = \"200 MiB\")]\n" + after, Layers, "{|DHO1402:{|DHO1402:Net|}|}"));
+    [InlineData(200, "[Curvature(Rank = /* k */ 10)]", "[Curvature(Rank = /* k */ 5)]")]
+    [InlineData(190, "[Curvature]", "[Curvature(Rank = 4)]")]
+    [InlineData(190, "[Curvature(Every = 50)]", "[Curvature(Every = 50, Rank = 4)]")]
+    public Task A_lower_rank(int memory, string before, string after) => Verify.VerifyAsync(
+        Net($"[Pipeline(MicroBatches = 8), Input(1024), Target]\n[Device(Memory = \"{memory} MiB\")]\n{before}", Layers, "{|DHO1401:{|DHO1401:Net|}|}"),
+        Net($"[Pipeline(MicroBatches = 8), Input(1024), Target]\n[Device(Memory = \"{memory} MiB\")]\n{after}", Layers, "{|DHO1402:{|DHO1402:Net|}|}"));
 
     [Fact]
     public Task A_lower_rank_of_one_stage() => Verify.VerifyAsync(
