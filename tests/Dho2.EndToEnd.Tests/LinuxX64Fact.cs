@@ -10,7 +10,7 @@ internal sealed class LinuxX64FactAttribute : FactAttribute
     {
         if (!OperatingSystem.IsLinux() || RuntimeInformation.ProcessArchitecture != Architecture.X64)
         {
-            Skip = "Linux x64 only.";
+            Skip = "The build step patches TorchSharp's native library of Linux x64 alone, and this is another system.";
         }
     }
 }

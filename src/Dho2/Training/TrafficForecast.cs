@@ -17,6 +17,7 @@ internal sealed class TrafficForecast
     private readonly int stage;
     private readonly ShardedSpace space;
     private readonly TrafficModel model;
+    private readonly bool rebuildsGraphs;
     private int[] sizes = [];
     private bool shared;
     private long? curvature = 0;
@@ -33,9 +34,8 @@ internal sealed class TrafficForecast
         this.stage = stage;
         this.space = space;
         model = new TrafficModel(setup.Plan);
+        rebuildsGraphs = setup.Products.RetainGraphs == false;
     }
-
-    private bool RebuildsGraphs => setup.Products.RetainGraphs == false;
 
     /// <summary>An estimate begins.</summary>
     /// <param name="microBatches">Samples in each micro-batch of its batch on this replica.</param>
@@ -51,11 +51,11 @@ internal sealed class TrafficForecast
     public void TookSnapshot() => curvature += model.SpreadTies(stage, inProducts: true);
 
     /// <summary>Graphs were built, to be kept.</summary>
-    public void BuiltGraphs() => curvature += RebuildsGraphs ? 0 : model.Cuts(stage, sizes, inProducts: true) + Counts;
+    public void BuiltGraphs() => curvature += rebuildsGraphs ? 0 : model.Cuts(stage, sizes, inProducts: true) + Counts;
 
     /// <summary>A product was taken.</summary>
     /// <param name="firstStage">The stage whose block it is; 0 for the whole matrix.</param>
-    public void Multiplied(int firstStage) => curvature += model.Product(stage, sizes, firstStage, RebuildsGraphs) + (RebuildsGraphs ? Counts : 0);
+    public void Multiplied(int firstStage) => curvature += model.Product(stage, sizes, firstStage, rebuildsGraphs) + (rebuildsGraphs ? Counts : 0);
 
     /// <summary>The stages have told each other numbers about an estimate.</summary>
     public void Agreed(int numbers) => curvature += RingVolume.Numbers(grid.Pipeline.Size, numbers);

@@ -2,12 +2,9 @@ using System;
 using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
-using Basic.Reference.Assemblies;
 using Dho2.Generators;
-using Dho2.Pipelines;
 using Microsoft.CodeAnalysis;
 using Microsoft.CodeAnalysis.CSharp;
-using TorchSharp;
 
 namespace Dho2.CodeFixes.Tests.Fuzz;
 
@@ -19,14 +16,6 @@ public sealed class IncrementalFuzzTests
 {
     private const int Usual = 100;
     private const int FirstSeed = 77;
-
-    private static readonly CSharpParseOptions ParseOptions = new(LanguageVersion.Latest);
-
-    private static readonly CSharpCompilation Empty = CSharpCompilation.Create(
-        "Sample",
-        references: Net100.References.All.Cast<MetadataReference>().Concat(new[] { typeof(torch), typeof(PipelineAttribute), typeof(IPipelineStage) }
-            .Select(type => MetadataReference.CreateFromFile(type.Assembly.Location))),
-        options: new CSharpCompilationOptions(OutputKind.DynamicallyLinkedLibrary, nullableContextOptions: NullableContextOptions.Enable));
 
     // Code beside the models: what they use of it they read, what they do not use must not matter.
     private const string Helpers =
@@ -116,7 +105,7 @@ public sealed class IncrementalFuzzTests
             int file = random.Next(texts.Length);
             string text = random.Next(3) == 0 ? texts[file] : mutators[file].Next(random);
             SyntaxTree old = compilation.SyntaxTrees[file];
-            compilation = compilation.ReplaceSyntaxTree(old, CSharpSyntaxTree.ParseText(text, ParseOptions, old.FilePath));
+            compilation = compilation.ReplaceSyntaxTree(old, CSharpSyntaxTree.ParseText(text, Specimen.ParseOptions, old.FilePath));
             current[file] = text;
             driver = driver.RunGenerators(compilation);
 
@@ -130,10 +119,10 @@ public sealed class IncrementalFuzzTests
         return changed;
     }
 
-    private static GeneratorDriver CreateDriver() => CSharpGeneratorDriver.Create([new PipelineGenerator().AsSourceGenerator()], parseOptions: ParseOptions);
+    private static GeneratorDriver CreateDriver() => CSharpGeneratorDriver.Create([new PipelineGenerator().AsSourceGenerator()], parseOptions: Specimen.ParseOptions);
 
     private static CSharpCompilation Compile(IReadOnlyList<string> texts) =>
-        Empty.AddSyntaxTrees(texts.Select((text, i) => CSharpSyntaxTree.ParseText(text, ParseOptions, $"/project/File{i}.cs")));
+        Specimen.Empty.AddSyntaxTrees(texts.Select((text, i) => CSharpSyntaxTree.ParseText(text, Specimen.ParseOptions, $"/project/File{i}.cs")));
 
     private static string Output(GeneratorDriver driver)
     {

@@ -52,7 +52,9 @@ internal sealed class Specimen
 {
     private const string Path = "/project/Net.cs";
 
-    private static readonly CSharpParseOptions ParseOptions = new(LanguageVersion.Latest);
+    /// <summary>How sources are parsed.</summary>
+    public static readonly CSharpParseOptions ParseOptions = new(LanguageVersion.Latest);
+
     private static readonly CodeFixProvider[] Fixes =
     [
         .. typeof(MakePartialCodeFix).Assembly.GetTypes()
@@ -60,8 +62,8 @@ internal sealed class Specimen
             .Select(type => (CodeFixProvider)Activator.CreateInstance(type)!),
     ];
 
-    // Compilations made from one share what was read of the references.
-    private static readonly CSharpCompilation Empty = CSharpCompilation.Create(
+    /// <summary>References and options. Compilations made from it share what was read of the references.</summary>
+    public static readonly CSharpCompilation Empty = CSharpCompilation.Create(
         "Sample",
         references: Net100.References.All.Cast<MetadataReference>().Concat(new[] { typeof(torch), typeof(PipelineAttribute), typeof(IPipelineStage) }
             .Select(type => MetadataReference.CreateFromFile(type.Assembly.Location))),

@@ -18,6 +18,7 @@ internal sealed class ProgressMeter(TrainingSetup setup, IReadOnlyList<TrainingR
     private static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
 
     private readonly Lazy<double> plannedIdle = new(() => BubbleOf(setup));
+    private readonly long plannedBytes = ranks.SelectMany(rank => setup.Layout.StagesAt(rank.Stage)).Sum(stage => setup.Plan.Stages[stage].KnownBytes);
     private readonly Dictionary<int, IReadOnlyList<double>> eigenvalues = [];
     private long sampled;
     private long resident;
@@ -43,7 +44,7 @@ internal sealed class ProgressMeter(TrainingSetup setup, IReadOnlyList<TrainingR
             Idle = setup.Plan.Layout.Ranks > 1 ? idle : null,
             PlannedIdle = plannedIdle.Value,
             ResidentBytes = resident,
-            PlannedBytes = ranks.SelectMany(rank => setup.Layout.StagesAt(rank.Stage)).Sum(stage => setup.Plan.Stages[stage].KnownBytes),
+            PlannedBytes = plannedBytes,
             Eigenvalues = [.. eigenvalues.Values.SelectMany(values => values).OrderDescending().Take(MostEigenvalues)],
         };
     }
