@@ -22,7 +22,7 @@ public sealed class SampleTests
         CSharpCompilation empty = Generation.Compile();
         Generation generation = Generation.Of(empty
             .WithOptions(empty.Options.WithSourceReferenceResolver(new SourceFileResolver([], null, [new(root, "/_/")])))
-            .AddSyntaxTrees(Directory.GetFiles(folder, "*.cs").Where(file => Path.GetFileName(file) != "Program.cs").Select(file => Generation.Parse(File.ReadAllText(file), file))));
+            .AddSyntaxTrees([.. Directory.GetFiles(folder, "*.cs").Where(file => Path.GetFileName(file) != "Program.cs").Select(file => Generation.Parse(File.ReadAllText(file), file))]));
 
         Dictionary<string, string> committed = Directory
             .GetFiles(Path.Combine(folder, "Generated"), "*.cs")

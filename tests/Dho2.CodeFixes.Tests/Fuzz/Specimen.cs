@@ -83,7 +83,7 @@ internal sealed class Specimen
         mutator = new Mutator(source.Text);
         original = CSharpSyntaxTree.ParseText(source.Text, ParseOptions, Path);
         compilation = Empty
-            .AddSyntaxTrees(source.Companions.Select((text, i) => CSharpSyntaxTree.ParseText(text, ParseOptions, CompanionPath(i))))
+            .AddSyntaxTrees([.. source.Companions.Select((text, i) => CSharpSyntaxTree.ParseText(text, ParseOptions, CompanionPath(i)))])
             .AddSyntaxTrees(original);
         driver = CSharpGeneratorDriver.Create([new PipelineGenerator().AsSourceGenerator()], parseOptions: ParseOptions);
         ProjectId project = ProjectId.CreateNewId();
