@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.Linq;
 using Dho2;
+using Dho2.Benchmarks.Experiments;
 using Dho2.Curvature;
 using Dho2.Optimizers;
 using Dho2.Pipelines;
@@ -56,7 +57,7 @@ internal static class CeilingCosts
     private static readonly int[] Batches = [64, 256, 1024];
     private const long Seed = 1;
 
-    public static MeasuredCosts Measure(CeilingTask task, int rounds)
+    public static MeasuredCosts Measure(TrainingTask task, int rounds)
     {
         using DisposeScope scope = NewDisposeScope();
         using IPipelineStage stage = task.Model.Stages[0](new StageContext(Seed));
@@ -134,7 +135,7 @@ internal static class CeilingCosts
             Median("Gauss-Newton product"));
     }
 
-    private static void Gradient(CeilingTask task, IPipelineStage stage, FlatParameters parameters, Tensor inputs, Tensor targets)
+    private static void Gradient(TrainingTask task, IPipelineStage stage, FlatParameters parameters, Tensor inputs, Tensor targets)
     {
         using DisposeScope scope = NewDisposeScope();
         parameters.Gradients.zero_();

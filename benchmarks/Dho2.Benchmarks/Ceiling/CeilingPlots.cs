@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2;
+using Dho2.Benchmarks.Experiments;
 using ScottPlot;
 
 namespace Dho2.Benchmarks.Ceiling;
@@ -26,20 +27,14 @@ internal static class CeilingPlots
 
     private static Plot Losses(BaseReport report, string task)
     {
-        Plot plot = new();
+        List<(string, double[], double[], float)> curves = [];
         void Add(string name, IReadOnlyCollection<RunResult> runs, float width)
         {
             RunResult[] whole = [.. runs.Where(run => run.Finite)];
-            if (whole.Length == 0)
+            if (whole.Length > 0)
             {
-                return;
+                curves.Add((name, [.. whole[0].Steps.Select(step => (double)step)], [.. whole[0].Steps.Select((_, i) => whole.Average(run => Math.Log10(run.Losses[i])))], width));
             }
-
-            double[] steps = [.. whole[0].Steps.Select(step => (double)step)];
-            double[] logs = [.. steps.Select((_, i) => whole.Average(run => Math.Log10(run.Losses[i])))];
-            var line = plot.Add.ScatterLine(steps, logs);
-            line.LegendText = name;
-            line.LineWidth = width;
         }
 
         Add($"{report.Kind} alone", report.Alone, 3);
@@ -48,21 +43,11 @@ internal static class CeilingPlots
             Add(name, runs, name == "centre" ? 3 : 1.5f);
         }
 
-        plot.Title($"{task}, {report.Kind}: training loss, geometric mean over {report.Alone.Count} seeds");
-        plot.XLabel("steps");
-        plot.YLabel("loss");
-        ScottPlot.TickGenerators.NumericAutomatic ticks = new() { LabelFormatter = position => Math.Pow(10, position).ToString("g3", System.Globalization.CultureInfo.InvariantCulture) };
-        plot.Axes.Left.TickGenerator = ticks;
-        if (report.Alone.Find(run => run.Finite) is { } shown)
-        {
-            // The first steps fall so far that they would hide the rest.
-            double top = Math.Log10(shown.Losses[Math.Min(2, shown.Losses.Length - 1)]);
-            double bottom = plot.Axes.GetLimits().Bottom;
-            plot.Axes.SetLimits(0, shown.Steps[^1], bottom, top + (0.1 * (top - bottom)));
-        }
-
-        plot.ShowLegend(Alignment.UpperRight);
-        return plot;
+        // A base that diverged on every seed has no scale to go by.
+        RunResult shown = report.Alone.Find(run => run.Finite) ?? report.Alone[0];
+        return LossPlot.Draw(
+            $"{task}, {report.Kind}: training loss, geometric mean over {report.Alone.Count} seeds", "steps", curves,
+            Math.Log10(shown.Losses[Math.Min(2, shown.Losses.Length - 1)]), shown.Steps[^1]);
     }
 
     private static Plot Ratios(BaseReport report, string task)

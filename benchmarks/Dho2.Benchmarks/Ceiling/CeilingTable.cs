@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using Dho2;
+using Dho2.Benchmarks.Experiments;
 using TorchSharp;
 
 namespace Dho2.Benchmarks.Ceiling;
@@ -21,10 +22,10 @@ internal static class CeilingTable
         RunStore store = new(options.Results);
         foreach (string name in options.Tasks)
         {
-            using CeilingTask task = name switch
+            using TrainingTask task = name switch
             {
-                "cifar-cnn" => CeilingTask.Cifar(options.CifarFolder, options.Quick),
-                "mnist-autoencoder" => CeilingTask.Autoencoder(options.MnistFolder, options.Quick),
+                "cifar-cnn" => TrainingTask.Cifar(options.CifarFolder, options.Quick),
+                "mnist-autoencoder" => TrainingTask.Autoencoder(options.MnistFolder, options.Quick),
                 _ => throw new ArgumentException($"There is no task '{name}'; there are cifar-cnn and mnist-autoencoder."),
             };
             if (options.Costs || options.Quick)
@@ -52,7 +53,7 @@ internal static class CeilingTable
         return 0;
     }
 
-    private static BaseReport[] Measure(CeilingTask task, RunMaker runs, CeilingOptions options)
+    private static BaseReport[] Measure(TrainingTask task, RunMaker runs, CeilingOptions options)
     {
         List<BaseReport> bases = [];
         foreach (BaseKind kind in Kinds)
@@ -98,27 +99,6 @@ internal static class CeilingTable
         }
 
         return [.. bases];
-    }
-
-    /// <summary>Takes runs from the store, and makes those that are missing unless told not to.</summary>
-    private sealed class RunMaker(CeilingTask task, RunStore store, bool storedOnly)
-    {
-        public IReadOnlyList<RunResult> GetAll(IEnumerable<RunSettings> settings) => [.. settings.Select(Get).OfType<RunResult>()];
-
-        private RunResult? Get(RunSettings settings)
-        {
-            if (store.Find(settings) is { } stored || storedOnly)
-            {
-                return store.Find(settings);
-            }
-
-            using CeilingRun run = new(task, settings);
-            RunResult result = run.Run();
-            store.Add(result);
-            Console.Error.WriteLine(FormattableString.Invariant(
-                $"{DateTime.Now:HH:mm:ss} {settings.Key}: loss {result.BestWithin(1):0.0000} in {result.ProcessorSeconds:0} of {result.Seconds:0} s, {result.Products.Sum()} products"));
-            return result;
-        }
     }
 }
 

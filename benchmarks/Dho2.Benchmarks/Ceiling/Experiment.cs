@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2;
+using Dho2.Benchmarks.Experiments;
 
 namespace Dho2.Benchmarks.Ceiling;
 
@@ -23,7 +24,7 @@ internal static class Experiment
     private static readonly double[] LargeHeavyBallRates = [0.1, 0.3, 1, 3, 10];
 
     /// <summary>The base alone over rates x {constant, cosine}: ten trials a base.</summary>
-    public static IEnumerable<RunSettings> CoarseTrials(CeilingTask task, BaseKind kind) =>
+    public static IEnumerable<RunSettings> CoarseTrials(TrainingTask task, BaseKind kind) =>
         from rate in kind == BaseKind.Adam ? AdamRates : task.LargeRates ? LargeHeavyBallRates : HeavyBallRates
         from cosine in new[] { false, true }
         select new RunSettings(task.Name, kind, rate, cosine, TuningSeed, null);

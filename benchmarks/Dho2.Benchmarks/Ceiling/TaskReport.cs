@@ -6,6 +6,7 @@ using System.Linq;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using Dho2;
+using Dho2.Benchmarks.Experiments;
 
 namespace Dho2.Benchmarks.Ceiling;
 

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Benchmarks.Ceiling;
+using Dho2.Benchmarks.Experiments;
 using Dho2.Optimizers;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -10,7 +11,7 @@ namespace Dho2.Benchmarks.Tests.Ceiling;
 
 public sealed class ExperimentTests : IDisposable
 {
-    private readonly CeilingTask task;
+    private readonly TrainingTask task;
 
     public ExperimentTests()
     {
@@ -18,7 +19,7 @@ public sealed class ExperimentTests : IDisposable
         Tensor Pixels(int count) => rand([count, 784], generator: random).round_();
         Tensor train = Pixels(40);
         Tensor test = Pixels(10);
-        task = new CeilingTask("small", MnistAutoencoder.Pipeline, 8, 30, (train, train.alias()), (test, test.alias()));
+        task = new TrainingTask("small", MnistAutoencoder.Pipeline, 8, 30, (train, train.alias()), (test, test.alias()));
     }
 
     [Fact]
@@ -132,7 +133,7 @@ public sealed class ExperimentTests : IDisposable
 
     private RunResult Run(CurvatureSettings? curvature)
     {
-        using CeilingRun run = new(task, new RunSettings("small", BaseKind.HeavyBall, 0.5, true, 3, curvature));
+        using TrainingRun run = new(task, new RunSettings("small", BaseKind.HeavyBall, 0.5, true, 3, curvature));
         return run.Run();
     }
 }

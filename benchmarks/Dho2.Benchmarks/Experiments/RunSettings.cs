@@ -4,7 +4,7 @@ using System.Text.Json.Serialization;
 using Dho2;
 using Dho2.Optimizers;
 
-namespace Dho2.Benchmarks.Ceiling;
+namespace Dho2.Benchmarks.Experiments;
 
 /// <summary>Everything that determines one run of the experiment; equal settings give equal runs.</summary>
 /// <param name="Task">The task's name.</param>
@@ -18,10 +18,34 @@ internal sealed record RunSettings(string Task, BaseKind Base, double LearningRa
     /// <summary>The run's steps as a share of the task's budget; a cosine reaches 0 at its end.</summary>
     public double Budget { get; init; } = 1;
 
+    /// <summary>What the gradient is multiplied by before the base sees it; null for nothing.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public PreconditionerSettings? Preconditioner { get; init; }
+
     /// <summary>A file name that tells the settings.</summary>
     [JsonIgnore]
     public string Key => string.Create(CultureInfo.InvariantCulture,
-        $"{Task}.{Base}.lr{LearningRate:g4}.{(Cosine ? "cosine" : "constant")}{(Budget == 1 ? "" : $".steps{Budget:g3}")}.{Curvature?.Key ?? "alone"}.seed{Seed}");
+        $"{Task}.{Base}.lr{LearningRate:g4}.{(Cosine ? "cosine" : "constant")}{(Budget == 1 ? "" : $".steps{Budget:g3}")}.{Preconditioner?.Key ?? Curvature?.Key ?? "alone"}.seed{Seed}");
+}
+
+/// <summary>A second-order method that precedes the base optimizer.</summary>
+/// <param name="Kind">The method.</param>
+/// <param name="Damping">What it adds to its curvature, in the loss's own units.</param>
+internal sealed record PreconditionerSettings(PreconditionerKind Kind, double Damping)
+{
+    /// <summary>The settings as part of a file name.</summary>
+    [JsonIgnore]
+    public string Key => string.Create(CultureInfo.InvariantCulture, $"{Kind}.damping{Damping:g3}");
+}
+
+/// <summary>The second-order methods that the benchmark has besides the runtime's own.</summary>
+internal enum PreconditionerKind
+{
+    /// <summary>L-BFGS on overlapping batches.</summary>
+    LimitedBfgs,
+
+    /// <summary>K-FAC.</summary>
+    Kfac,
 }
 
 /// <summary>The factors that the experiment varies.</summary>
@@ -50,6 +74,10 @@ internal sealed record CurvatureSettings
     /// <summary>The step before which the first refresh is made; the same for all intervals, so that they alone differ.</summary>
     public int Warmup { get; init; } = 25;
 
+    /// <summary>Steps between the parameters that an estimate is of and the step from which it is in force.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int Delay { get; init; }
+
     /// <summary>The residual at which eigenpairs count as converged, relative.</summary>
     public double Tolerance { get; init; } = 1e-5;
 
@@ -75,6 +103,11 @@ internal sealed record CurvatureSettings
             if (Warmup != Usual.Warmup)
             {
                 key.Append(CultureInfo.InvariantCulture, $".warmup{Warmup}");
+            }
+
+            if (Delay != Usual.Delay)
+            {
+                key.Append(CultureInfo.InvariantCulture, $".delay{Delay}");
             }
 
             if (Floor != Usual.Floor)

@@ -1,7 +1,7 @@
 using System;
 using System.Text.Json.Serialization;
 
-namespace Dho2.Benchmarks.Ceiling;
+namespace Dho2.Benchmarks.Experiments;
 
 /// <summary>What one run came to.</summary>
 /// <param name="Settings">The run's settings.</param>
@@ -33,6 +33,10 @@ internal sealed record RunResult(
     /// <summary>Whether the run ended with a loss that is a number.</summary>
     [JsonIgnore]
     public bool Finite => double.IsFinite(Losses[^1]);
+
+    /// <summary>The steps before which estimates were made; null in results of the time before this was kept.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int[]? Refreshes { get; init; }
 
     /// <summary>The first step, interpolated between measurements, at which the loss is at most <paramref name="threshold"/>; null if it never is.</summary>
     public double? StepsTo(double threshold)

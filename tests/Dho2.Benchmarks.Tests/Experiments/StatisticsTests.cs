@@ -3,8 +3,9 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using Dho2.Benchmarks.Ceiling;
+using Dho2.Benchmarks.Experiments;
 
-namespace Dho2.Benchmarks.Tests.Ceiling;
+namespace Dho2.Benchmarks.Tests.Experiments;
 
 public class StatisticsTests
 {

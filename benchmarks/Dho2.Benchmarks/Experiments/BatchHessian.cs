@@ -6,7 +6,7 @@ using Dho2.Pipelines;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Dho2.Benchmarks.Ceiling;
+namespace Dho2.Benchmarks.Experiments;
 
 /// <summary>
 /// The Hessian, or the Gauss-Newton matrix, of an unsplit model on one batch, by graphs kept over all products

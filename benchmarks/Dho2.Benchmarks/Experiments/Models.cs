@@ -5,7 +5,7 @@ using static TorchSharp.torch;
 using static TorchSharp.torch.nn;
 using static TorchSharp.torch.nn.functional;
 
-namespace Dho2.Benchmarks.Ceiling;
+namespace Dho2.Benchmarks.Experiments;
 
 /// <summary>A convolutional network of 0.3 M parameters for 32 x 32 colour images; large strides keep a product cheap on two cores.</summary>
 [Pipeline]

@@ -2,7 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 
-namespace Dho2.Benchmarks.Ceiling;
+namespace Dho2.Benchmarks.Experiments;
 
 /// <summary>A geometric mean with its 95 % interval.</summary>
 /// <param name="Value">The mean.</param>

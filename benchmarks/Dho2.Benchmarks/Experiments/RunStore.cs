@@ -6,7 +6,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using System.Text.RegularExpressions;
 
-namespace Dho2.Benchmarks.Ceiling;
+namespace Dho2.Benchmarks.Experiments;
 
 /// <summary>Keeps results as one JSON file a run, so that an interrupted experiment goes on where it stopped.</summary>
 internal sealed partial class RunStore

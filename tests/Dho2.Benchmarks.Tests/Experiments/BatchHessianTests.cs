@@ -1,12 +1,12 @@
 using System;
 using System.Linq;
-using Dho2.Benchmarks.Ceiling;
+using Dho2.Benchmarks.Experiments;
 using Dho2.Curvature;
 using Dho2.Pipelines;
 using TorchSharp;
 using static TorchSharp.torch;
 
-namespace Dho2.Benchmarks.Tests.Ceiling;
+namespace Dho2.Benchmarks.Tests.Experiments;
 
 public sealed class BatchHessianTests : IDisposable
 {
