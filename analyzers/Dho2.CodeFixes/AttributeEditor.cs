@@ -10,17 +10,22 @@ namespace Dho2.CodeFixes;
 /// <summary>Writes numbers into attributes. What is added is parsed, because what is built from parts would be laid out anew.</summary>
 internal static class AttributeEditor
 {
-    /// <summary>The member with an attribute of one number: the number of its own attribute replaced, or the attribute added.</summary>
+    /// <summary>The member with an attribute of one number, or of none: the number of its own attribute replaced, or the attribute added.</summary>
     /// <param name="member">The field or property that holds a layer.</param>
     /// <param name="name">The attribute, such as <c>Stage</c>.</param>
-    /// <param name="value">The number.</param>
+    /// <param name="value">The number; null for an attribute without one.</param>
     /// <param name="onOwnLine">Whether an added attribute gets a line of its own.</param>
     /// <param name="endOfLine">The end of a line in the file.</param>
-    public static MemberDeclarationSyntax SetAttribute(MemberDeclarationSyntax member, string name, int value, bool onOwnLine, string endOfLine)
+    public static MemberDeclarationSyntax SetAttribute(MemberDeclarationSyntax member, string name, int? value, bool onOwnLine, string endOfLine)
     {
-        string number = value.ToString(CultureInfo.InvariantCulture);
-        return Find(member, name)?.ArgumentList?.Arguments.FirstOrDefault()?.Expression is { } written
-            ? member.ReplaceNode(written, SyntaxFactory.ParseExpression(number).WithTriviaFrom(written))
+        if (value is not { } written)
+        {
+            return Find(member, name) is null ? Add(member, Parse($"[global::Dho2.{name}]"), onOwnLine, endOfLine) : member;
+        }
+
+        string number = written.ToString(CultureInfo.InvariantCulture);
+        return Find(member, name)?.ArgumentList?.Arguments.FirstOrDefault()?.Expression is { } before
+            ? member.ReplaceNode(before, SyntaxFactory.ParseExpression(number).WithTriviaFrom(before))
             : Add(member, Parse($"[global::Dho2.{name}({number})]"), onOwnLine, endOfLine);
     }
 

@@ -78,7 +78,7 @@ public sealed class ChangeNumbersCodeFix : CodeFixProvider
         string endOfLine = root.DescendantTrivia().FirstOrDefault(trivia => trivia.IsKind(SyntaxKind.EndOfLineTrivia)).ToString();
         return root.ReplaceNodes(targets.Keys, (original, node) => node switch
         {
-            AttributeSyntax attribute => AttributeEditor.SetProperty(attribute, targets[original].Name, targets[original].Value),
+            AttributeSyntax attribute => AttributeEditor.SetProperty(attribute, targets[original].Name, targets[original].Value!.Value),
             _ => AttributeEditor.SetAttribute(
                 (MemberDeclarationSyntax)node, targets[original].Name, targets[original].Value, AreOnOwnLines((MemberDeclarationSyntax)original), endOfLine),
         });

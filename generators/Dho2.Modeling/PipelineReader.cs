@@ -150,6 +150,12 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
             {
                 context.Report(ModelProblemKind.StagesOfList, component.Name, component.Member.Name, problem);
             }
+
+            if (new[] { component.Member, component.Created?.Type, component.Type }.OfType<ISymbol>().Select(AttributeReader.RecomputedStages).FirstOrDefault(s => s?.Count > 0) is { } stages)
+            {
+                context.Report(
+                    ModelProblemKind.OptionOutOfRange, component.Name, $"Recompute of '{component.Member.Name}'", stages[0].ToString(System.Globalization.CultureInfo.InvariantCulture), "without a number, as it holds for the layer's own stage");
+            }
         }
 
         for (int i = 0; i < layers.Layers.Count; i++)
@@ -183,7 +189,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
             return [description.Name];
         }
 
-        if (HasDropoutInside(description))
+        if (RandomLayers.DropsOutInside(description))
         {
             return [description.Name];
         }
@@ -191,16 +197,10 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
         return description.Body is { } body ? body.Layers.SelectMany(child => Nested(child, description.Name)) : [];
     }
 
-    /// <summary>Whether one of TorchSharp's composite layers, such as attention or recurrent ones, drops out inside.</summary>
-    private static bool HasDropoutInside(LayerDescription layer) =>
-        layer.Kind.StartsWith("TorchSharp.", System.StringComparison.Ordinal)
-        && layer.Arguments.Any(a => a.Name is "dropout" && a is { Kind: ArgumentKind.Number, Number: > 0 });
-
     private static IEnumerable<string> Nested(LayerDescription layer, string prefix)
     {
         string name = prefix + "." + layer.Name;
-        return (layer.Kind.StartsWith("TorchSharp.", System.StringComparison.Ordinal) && layer.Kind.Contains("Dropout"))
-            || HasDropoutInside(layer)
+        return RandomLayers.IsDropout(layer) || RandomLayers.DropsOutInside(layer)
             ? [name]
             : layer.Body?.Layers.SelectMany(child => Nested(child, name)) ?? [];
     }

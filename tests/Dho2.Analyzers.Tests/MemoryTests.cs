@@ -85,7 +85,7 @@ public class MemoryTests
         """));
 
     [Theory]
-    [InlineData("[Device(Memory = \"11 MiB\")]", Layers, "; neither a lower rank nor more micro-batches nor moving one layer would make it fit")]
+    [InlineData("[Device(Memory = \"11 MiB\")]", Layers, "; neither a lower rank nor more micro-batches nor recomputed activations nor moving one layer would make it fit")]
     [InlineData("[Device(Memory = \"200 MiB\")] [Curvature(Rank = 10)]", Layers, @"; curvature and its basis 2\d\d MiB: rank \d would fit \(1\d\d MiB\)")]
     [InlineData("[Device(Memory = \"20 MiB\")] [Curvature(Rank = 10)]", Layers, @"; curvature and its basis 2\d\d MiB: without would fit \(12\.\d MiB\)")]
     [InlineData(

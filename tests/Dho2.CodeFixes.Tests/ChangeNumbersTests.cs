@@ -64,6 +64,28 @@ public class ChangeNumbersTests
         Net("[Pipeline(MicroBatches = 2)]\n[Input(64, Batch = 65536), Target]\n[Device(Memory = \"48 MiB\")]", Small, "{|DHO1401:{|DHO1401:Net|}|}"),
         Net("[Pipeline(MicroBatches = 4)]\n[Input(64, Batch = 65536), Target]\n[Device(Memory = \"48 MiB\")]", Small, "Net"));
 
+    /// <summary>One sample a micro-batch: there is no way to have less of it but to recompute.</summary>
+    [Fact]
+    public Task Recomputed_activations() => Verify.VerifyAsync(
+        Net(
+            "[Pipeline(MicroBatches = 8, Schedule = Schedule.GPipe)]\n[Input(65536, 64, Batch = 8), Target(65536)]\n[Device(Memory = \"256 MiB\")]",
+            """
+                [Stage(0)] private readonly Linear first = Linear(64, 64);
+                [Stage(0)] private readonly Linear second = Linear(64, 4);
+                [Stage(1)] private readonly Linear third = Linear(4, 4);
+            """,
+            "{|DHO1401:Net|}",
+            "third.forward(second.forward(relu(first.forward(x)))).transpose(1, 2)"),
+        Net(
+            "[Pipeline(MicroBatches = 8, Schedule = Schedule.GPipe)]\n[Input(65536, 64, Batch = 8), Target(65536)]\n[Device(Memory = \"256 MiB\")]",
+            """
+                [Recompute] [Stage(0)] private readonly Linear first = Linear(64, 64);
+                [Stage(0)] private readonly Linear second = Linear(64, 4);
+                [Stage(1)] private readonly Linear third = Linear(4, 4);
+            """,
+            "Net",
+            "third.forward(second.forward(relu(first.forward(x)))).transpose(1, 2)"));
+
     [Fact]
     public Task A_layer_on_the_neighbouring_stage() => Verify.VerifyAsync(
         Net(

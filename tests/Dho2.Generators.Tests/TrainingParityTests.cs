@@ -66,6 +66,35 @@ public sealed class TrainingParityTests
     }
 
     [Theory]
+    [InlineData(Schedule.GPipe)]
+    [InlineData(Schedule.OneForwardOneBackward)]
+    [InlineData(Schedule.ZeroBubble)]
+    [InlineData(Schedule.Interleaved)]
+    public void RecomputedActivationsChangeNoBit(Schedule schedule)
+    {
+        // Layers of stages 1 and 2; the class for all of them.
+        string source = Source(Partitions[3]);
+        PipelineDefinition kept = new StageChain(Generation.Clean(source)).Definition;
+        string some = source.Replace("[Stage(1)] private readonly Linear", "[Stage(1), Recompute] private readonly Linear", StringComparison.Ordinal)
+            .Replace("[Stage(2)] private readonly BatchNorm1d", "[Stage(2), Recompute] private readonly BatchNorm1d", StringComparison.Ordinal);
+        foreach (string changed in new[] { some, Source(Partitions[3], "[Recompute]"), Source(Partitions[3], "[Recompute(0, 3)]") })
+        {
+            PipelineDefinition recomputed = new StageChain(Generation.Clean(changed)).Definition;
+            Assert.NotEqual(kept.PlanHash, recomputed.PlanHash);
+            using TensorDataset data = CreateData();
+            foreach (int microBatches in new[] { 1, 4 })
+            {
+                using DisposeScope scope = NewDisposeScope();
+                using nn.Module expected = kept.Unsplit(Seed).to(float64);
+                using nn.Module actual = kept.Unsplit(Seed + 1).to(float64);
+                Assert.Equal(Train(kept, expected, data, schedule, microBatches), Train(recomputed, actual, data, schedule, microBatches));
+                Dictionary<string, Tensor> state = actual.state_dict();
+                Assert.All(expected.state_dict(), entry => Assert.True(entry.Value.equal(state[entry.Key]).all().item<bool>(), entry.Key));
+            }
+        }
+    }
+
+    [Theory]
     [InlineData(1, 4)]
     [InlineData(3, 4)]
     public void ALossThatReturnsSumAndCountIsDividedByTheCountOfAllMicroBatches(int stages, int microBatches)

@@ -67,6 +67,36 @@ public sealed class LayerTests
     public void AParameterHasTheShapeOfWhatItIsMadeFrom(string initialiser, string expected) =>
         Assert.Equal(expected, Short.Layer(Read($"private const int Width = 3; [Stage(0)] private readonly Parameter p = {initialiser};").Description.Layers[0]));
 
+    [Theory]
+    [InlineData("", "")]
+    [InlineData("", ", Recompute", 0, 1)]
+    [InlineData("[Recompute] ", "", 1)]
+    public void AStageRecomputesByALayerOfItOrItsModuleClass(string layer, string type, params int[] expected)
+    {
+        PipelineModel model = Read(
+            $"[Stage(0)] private readonly Block a = new();\n{layer}[Stage(1)] private readonly Block b = new();",
+            $$"""
+            [PipelineModule{{type}}]
+            public sealed class Block : Module<Tensor, Tensor>
+            {
+                public Block() : base("block") { }
+
+                public override Tensor forward(Tensor x) => x.relu();
+            }
+            """);
+        Assert.Equal(expected, Enumerable.Range(0, 2).Where(i => model.Description.Layers[i].Recomputes));
+        Assert.Null(model.Description.Options.Recompute);
+    }
+
+    [Theory]
+    [InlineData("[Recompute]", true)]
+    [InlineData("[Recompute(1)]", false, 1)]
+    [InlineData("[Recompute(0, 1)]", false, 0, 1)]
+    public void TheClassSaysWhichStagesRecompute(string attribute, bool all, params int[] stages) =>
+        Assert.Equal(
+            new RecomputeOptions(all, stages.ToEquatableArray()),
+            Reading.Read(ModelSource.Net("[Stage(0)] private readonly Linear a = Linear(8, 8);", "return a.forward(x);", $"[Pipeline]\n[Input(8)]\n{attribute}\n[Target]")).Description.Options.Recompute);
+
     [Fact]
     public void TheStageAndRankOfTheModuleClassHoldUnlessTheLayerHasItsOwn()
     {

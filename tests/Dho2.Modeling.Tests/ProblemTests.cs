@@ -72,6 +72,11 @@ public sealed class ProblemTests
     public void MemoryThatIsNoSizeIsReported(string attributes) =>
         AssertProblem(ModelProblemKind.OptionOutOfRange, ModelSource.Net(Layers, "return b.forward(a.forward(x));", attributes));
 
+    [Fact]
+    public void ANumberWhereALayersOwnStageIsMeantIsReported() => AssertProblem(
+        ModelProblemKind.OptionOutOfRange,
+        ModelSource.Net("[Stage(0), Recompute(1)] private readonly Linear [|a|] = Linear(8, 8);\n[Stage(1), Recompute] private readonly Linear b = Linear(8, 8);", "return b.forward(a.forward(x));"));
+
     [Theory]
     [InlineData(ModelProblemKind.NotPartial, "public class [|Net|] : Module<Tensor, Tensor>")]
     [InlineData(ModelProblemKind.UnsupportedForm, "public partial class [|Net|]<T> : Module<Tensor, Tensor>")]

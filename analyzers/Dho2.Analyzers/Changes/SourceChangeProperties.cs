@@ -25,7 +25,7 @@ internal static class SourceChangeProperties
         {
             properties[Key + i] = changes[i].Key;
             properties[Title + i] = changes[i].Title;
-            properties[Edits + i] = string.Join(" ", changes[i].Edits.Select(edit => edit.Name + "=" + edit.Value.ToString(CultureInfo.InvariantCulture)));
+            properties[Edits + i] = string.Join(" ", changes[i].Edits.Select(edit => edit.Value is { } number ? edit.Name + "=" + number.ToString(CultureInfo.InvariantCulture) : edit.Name));
         }
 
         return properties.ToImmutable();
@@ -51,6 +51,6 @@ internal static class SourceChangeProperties
     {
         places.MoveNext();
         string[] parts = edit.Split('=');
-        return new(places.Current, parts[0], int.Parse(parts[1], CultureInfo.InvariantCulture));
+        return new(places.Current, parts[0], parts.Length > 1 ? int.Parse(parts[1], CultureInfo.InvariantCulture) : null);
     }
 }

@@ -24,6 +24,16 @@ internal static class AttributeReader
     public static int? RankOf(ISymbol member, ITypeSymbol? created, ITypeSymbol declared) =>
         Number(Find(member, "CurvatureRank")) ?? (created is null ? null : Number(Find(created, "CurvatureRank"))) ?? Number(Find(declared, "CurvatureRank"));
 
+    /// <summary>Whether a layer's stage recomputes its activations: by the layer's own <c>[Recompute]</c>, or that of the module class.</summary>
+    public static bool Recomputes(ISymbol member, ITypeSymbol? created, ITypeSymbol declared) =>
+        Find(member, "Recompute") is not null || (created is not null && Find(created, "Recompute") is not null) || Find(declared, "Recompute") is not null;
+
+    /// <summary>The stages that a symbol's <c>[Recompute]</c> names; none where it names none, null without one.</summary>
+    public static EquatableArray<int>? RecomputedStages(ISymbol symbol) =>
+        Find(symbol, "Recompute") is not { } recompute ? null
+        : recompute.ConstructorArguments is [{ Kind: TypedConstantKind.Array, IsNull: false } list] ? list.Values.Select(value => value.Value).OfType<int>().ToEquatableArray()
+        : EquatableArray<int>.Empty;
+
     /// <summary>What an <c>[Operation]</c> says of a method, as further arguments of its calls; nothing without one.</summary>
     public static IEnumerable<Argument> Operation(IMethodSymbol method)
     {
@@ -73,6 +83,7 @@ internal static class AttributeReader
             DeviceName: DeviceName(context, type))
         {
             ShardsOptimizer = Named(pipeline, nameof(PipelineAttribute.ShardOptimizer), false),
+            Recompute = RecomputedStages(type) is { } stages ? new RecomputeOptions(All: stages.Count == 0, stages) : null,
         };
     }
 

@@ -220,7 +220,10 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
             layer.Created?.Body,
             AttributeReader.DeviceMemory(context, holder),
             stage.IsAutomatic,
-            AttributeReader.TiedTo(layer.Member));
+            AttributeReader.TiedTo(layer.Member))
+        {
+            Recomputes = AttributeReader.Recomputes(layer.Member, created, layer.Type),
+        };
     }
 
     /// <summary>The name by which TorchSharp's attribute says a field is registered.</summary>

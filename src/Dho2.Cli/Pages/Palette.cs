@@ -24,6 +24,7 @@ internal static class Palette
         MemoryKind.Copy => "#7f7fd5",
         MemoryKind.Admm => "#cc79a7",
         MemoryKind.Activations => "#d55e00",
+        MemoryKind.SavedInputs => "#f4a582",
         MemoryKind.Temporary => "#8c8c8c",
         _ => "#b8a9c9",
     };

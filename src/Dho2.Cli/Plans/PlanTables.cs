@@ -36,7 +36,7 @@ internal sealed class PlanTables(Terminal terminal)
         ShowStages(model);
         ShowCuts(model);
         terminal.Heading("a step");
-        terminal.Console.WriteLine(ScheduleDrawing.Write(ScheduleSimulator.Run(model.Plan.Schedule, ScheduleCosts.Uniform(model.Plan.Stages.Count, 1, 2))).TrimEnd('\n'));
+        terminal.Console.WriteLine(ScheduleDrawing.Write(ScheduleSimulator.Run(model.Plan.Schedule, ScheduleCosts.OfEqualStages(model.Plan))).TrimEnd('\n'));
         if (worlds.Count > 0)
         {
             ShowWorlds(worlds);

@@ -72,7 +72,7 @@ internal sealed record PlannedModel(ModelDescription Model, Plan? Plan, IReadOnl
     public StepForecast? Forecast => forecast.Value;
 
     /// <summary>The step as it is drawn: by the plan's prices, else with stages of equal cost.</summary>
-    public ScheduleSimulation Step => Forecast?.Simulation ?? ScheduleSimulator.Run(Plan!.Schedule, ScheduleCosts.Uniform(Plan.Stages.Count, 1, 2));
+    public ScheduleSimulation Step => Forecast?.Simulation ?? ScheduleSimulator.Run(Plan!.Schedule, ScheduleCosts.OfEqualStages(Plan));
 
     /// <summary>Whether something is an error.</summary>
     public bool HasErrors => Plan is null || Diagnostics.Any(d => d.Severity == DiagnosticSeverity.Error);

@@ -186,6 +186,22 @@ public sealed class CurvatureRankAttribute : Attribute
     public int Rank { get; }
 }
 
+/// <summary>
+/// Gives up a stage's saved activations (activation checkpointing: Chen et al. 2016): in training its forward keeps only the
+/// inputs of each micro-batch, and the backward runs the forward once more. On a layer or a module class it holds for the
+/// stage of that layer, on the pipeline class for all stages, or for those whose numbers it gives: <c>[Recompute(0, 1)]</c>.
+/// </summary>
+[AttributeUsage(AttributeTargets.Class | AttributeTargets.Field | AttributeTargets.Property, Inherited = false)]
+public sealed class RecomputeAttribute : Attribute
+{
+    /// <summary>Gives up saved activations.</summary>
+    /// <param name="stages">On the pipeline class, the stages; none for all. On a layer and a module class there are none.</param>
+    public RecomputeAttribute(params int[] stages) => Stages = stages;
+
+    /// <summary>The stages, where the pipeline class names some.</summary>
+    public int[] Stages { get; }
+}
+
 /// <summary>The curvature that the hybrid optimizer keeps (FOSI, arXiv 2302.08484): rank, schedule and step.</summary>
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
 public sealed class CurvatureAttribute : Attribute

@@ -37,26 +37,6 @@ internal static class OperationTimes
         return (bytes, differentiable ? bytes : 0);
     }
 
-    /// <summary>Picoseconds of each stage's forward of one micro-batch; null where the work of an operation is not known.</summary>
-    public static IReadOnlyList<long>? ForwardsOfStages(Plan plan, InferenceResult inference, DeviceProfile profile)
-    {
-        var times = new long[plan.Stages.Count];
-        foreach (StagePlan stage in plan.Stages)
-        {
-            foreach (int operation in stage.Operations)
-            {
-                if (ForwardOf(inference.Operations[operation], profile, plan.MicroBatches[0]) is not { } forward)
-                {
-                    return null;
-                }
-
-                times[stage.Index] = SafeInteger.Add(times[stage.Index], forward) ?? long.MaxValue / 8;
-            }
-        }
-
-        return times;
-    }
-
     /// <summary>Picoseconds to send what crosses each cut forward, and its gradients back.</summary>
     public static (long Forward, long Backward)[] ExchangesOf(Plan plan, DeviceProfile profile) => plan.Cuts
         .Select(cut =>
@@ -85,7 +65,7 @@ internal static class OperationTimes
                     return null;
                 }
 
-                time += (1 + BackwardFactor) * forward;
+                time += ((stage.Recomputes ? 2 : 1) + BackwardFactor) * forward;
             }
 
             times[stage.Index] = time;

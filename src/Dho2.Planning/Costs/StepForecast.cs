@@ -27,20 +27,15 @@ public sealed record StepForecast(ScheduleCosts Costs, ScheduleSimulation Simula
     {
         InferenceResult inference = ShapeInference.Infer(model with { Options = plan.Options });
         DeviceProfile profile = prices ?? plan.Options.Profile;
-        if (OperationTimes.ForwardsOfStages(plan, inference, profile) is not { } forwards || ReductionOf(plan, profile) is not { } reduction)
-        {
-            return null;
-        }
-
-        // What is sent takes its sender's time: forward to the next stage, back to the one before.
-        (long Forward, long Backward)[] exchanges = OperationTimes.ExchangesOf(plan, profile);
-        var costs = new ScheduleCosts(
-            forwards.Select((time, stage) => time + (stage < exchanges.Length ? exchanges[stage].Forward : 0)).ToEquatableArray(),
-            forwards.Select((time, stage) => (OperationTimes.BackwardFactor * time) + (stage > 0 ? exchanges[stage - 1].Backward : 0)).ToEquatableArray());
-        return new(costs, ScheduleSimulator.Run(plan.Schedule, costs), reduction);
+        return StageTimes.Of(plan, model, inference, profile) is { } costs && ReductionOf(plan, profile) is { } reduction
+            ? new(costs, ScheduleSimulator.Run(plan.Schedule, costs), reduction)
+            : null;
     }
 
-    private static long? ReductionOf(Plan plan, DeviceProfile profile)
+    /// <summary>
+    /// Picoseconds for the slowest rank's reduction; null where the size of a parameter is not known.
+    /// </summary>
+    internal static long? ReductionOf(Plan plan, DeviceProfile profile)
     {
         if (plan.Options.Replicas <= 1)
         {

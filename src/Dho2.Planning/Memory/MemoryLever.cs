@@ -11,11 +11,14 @@ public enum MemoryLeverKind
 
     /// <summary>One layer on a neighbouring stage.</summary>
     Layer,
+
+    /// <summary>Activations that are recomputed and not kept.</summary>
+    Recompute,
 }
 
 /// <summary>A single change with which a stage fits its device.</summary>
 /// <param name="Kind">What to change.</param>
-/// <param name="Value">The new rank, number of micro-batches or stage.</param>
+/// <param name="Value">The new rank or number of micro-batches, the layer's new stage, or the stage that recomputes.</param>
 /// <param name="Concerned">Bytes that the change works on: curvature and its basis, what micro-batches keep, or what the layer brings along.</param>
 /// <param name="Needed">Bytes that the stage needs afterwards.</param>
 /// <param name="Layer">The layer to move; -1 for the other kinds.</param>

@@ -8,7 +8,7 @@ namespace Dho2.Planning;
 /// <summary>Finds single changes with which a stage fits its device, by planning anew with each.</summary>
 public static class MemoryLevers
 {
-    /// <summary>The changes that suffice: the largest rank, the fewest micro-batches, and a layer at the stage's edge that a neighbour can hold.</summary>
+    /// <summary>The changes that suffice: the largest rank, the fewest micro-batches, recomputed activations, and a layer at the stage's edge that a neighbour can hold.</summary>
     /// <param name="model">The model.</param>
     /// <param name="plan">Its plan.</param>
     /// <param name="stage">The stage that does not fit.</param>
@@ -20,7 +20,7 @@ public static class MemoryLevers
 
         // Shapes depend on none of what is changed.
         InferenceResult inference = ShapeInference.Infer(model, cancellation);
-        return new[] { RankFor(), MicroBatchesFor(), MoveFrom() }.OfType<MemoryLever>().ToList();
+        return new[] { RankFor(), MicroBatchesFor(), Recompute(), MoveFrom() }.OfType<MemoryLever>().ToList();
 
         // The stages' plans after a change; null where one of them does not fit.
         StagePlan[]? Fitting(ModelDescription changed, params int[] stages) =>
@@ -69,6 +69,11 @@ public static class MemoryLevers
             return null;
         }
 
+        MemoryLever? Recompute() =>
+            !before.Recomputes && Fitting(WithRecomputed(model, stage), stage) is [{ Recomputes: true } after]
+                ? new(MemoryLeverKind.Recompute, stage, Bytes(MemoryKind.Activations), after.KnownBytes)
+                : null;
+
         MemoryLever? MoveFrom()
         {
             int[] order = before.Operations.Select(o => model.Operations[o].Layer).Where(l => l >= 0).Distinct().ToArray();
@@ -100,6 +105,12 @@ public static class MemoryLevers
                 .Select(layer => isGlobal || layer.Stage == stage ? layer with { CurvatureRank = Lower(layer.CurvatureRank, rank) } : layer)
                 .ToEquatableArray(),
         };
+    }
+
+    private static ModelDescription WithRecomputed(ModelDescription model, int stage)
+    {
+        RecomputeOptions stated = model.Options.Recompute ?? RecomputeOptions.None;
+        return model with { Options = model.Options with { Recompute = stated with { Stages = stated.Stages.Append(stage).ToEquatableArray() } } };
     }
 
     private static int? Lower(int? stated, int rank) => stated is { } value ? Math.Min(value, rank) : null;

@@ -18,7 +18,7 @@ internal sealed class MemoryModel
     private readonly InferenceResult inference;
     private readonly InferenceResult products;
     private readonly EquatableArray<int> microBatches;
-    private readonly EquatableArray<int> inFlight;
+    private readonly ScheduleSimulation run;
     private readonly bool retainsGraphs;
     private readonly long element;
     private readonly long computed;
@@ -29,7 +29,7 @@ internal sealed class MemoryModel
         InferenceResult inference,
         InferenceResult products,
         EquatableArray<int> microBatches,
-        EquatableArray<int> inFlight,
+        ScheduleSimulation run,
         bool retainsGraphs = true)
     {
         this.model = model;
@@ -37,7 +37,7 @@ internal sealed class MemoryModel
         this.inference = inference;
         this.products = products;
         this.microBatches = microBatches;
-        this.inFlight = inFlight;
+        this.run = run;
         this.retainsGraphs = retainsGraphs;
         element = ElementTypes.SizeOf(ElementTypes.MasterOf(options.DType));
         computed = ElementTypes.SizeOf(options.DType);
@@ -92,11 +92,31 @@ internal sealed class MemoryModel
             terms.Add(new(MemoryKind.Admm, SafeInteger.Multiply(vector, 2)));
         }
 
-        // The larger micro-batches come first, so that these are the most that are in flight together.
-        terms.Add(new(MemoryKind.Activations, Sum(microBatches.Take(inFlight[stage.Index]).Select(activations.Kept))));
-        terms.Add(new(MemoryKind.Temporary, activations.Temporary(microBatches[0])));
+        terms.AddRange(ActivationTerms(stage, buffers));
         terms.Add(new(MemoryKind.Boundary, BoundaryBytes(stage)));
         return terms.ToEquatableArray();
+    }
+
+    private IEnumerable<MemoryTerm> ActivationTerms(StageContents stage, long? buffers)
+    {
+        // The larger micro-batches come first, so that these are the most that are in flight together.
+        StageActivations activations = stage.Activations;
+        IEnumerable<int> inFlight = microBatches.Take(run.MaxInFlight[stage.Index]);
+        long? temporary = activations.Temporary(microBatches[0]);
+        if (!stage.Recomputes)
+        {
+            return [new(MemoryKind.Activations, Sum(inFlight.Select(activations.Kept))), new(MemoryKind.Temporary, temporary)];
+        }
+
+        // What works in place works on a copy of the inputs in the first forward; buffers are put back after the second.
+        long? copied = stage.MayWorkInPlace ? activations.CopiedInputs(microBatches[0]) : 0;
+        return
+        [
+            new(MemoryKind.SavedInputs, Sum(inFlight.Select(activations.Inputs))),
+            new(MemoryKind.Activations, Sum(microBatches.Take(run.MaxRecomputed[stage.Index])
+                .Select(samples => SafeInteger.Add(activations.Kept(samples), -activations.Inputs(samples))))),
+            new(MemoryKind.Temporary, SafeInteger.Add(temporary, Larger(copied, buffers))),
+        ];
     }
 
     private bool IsMixed => computed != element;
@@ -257,4 +277,11 @@ internal sealed record StageContents(
     StageActivations? ProductActivations,
     IReadOnlyList<int> Incoming,
     IReadOnlyList<int> Outgoing,
-    bool ReusesTangents);
+    bool ReusesTangents)
+{
+    /// <summary>Whether it recomputes its activations.</summary>
+    public bool Recomputes { get; init; }
+
+    /// <summary>Whether some of its operations may change what they are given.</summary>
+    public bool MayWorkInPlace { get; init; }
+}

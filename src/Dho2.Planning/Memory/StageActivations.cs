@@ -10,6 +10,8 @@ internal sealed class StageActivations
     private readonly HashSet<int> keptStorages = [];
     private readonly List<TensorMemory> passing = [];
     private readonly List<Dimension> gradients = [];
+    private readonly List<Dimension> copied = [];
+    private int incomingCount;
     private Dimension second = Dimension.Of(0);
     private bool isKnown = true;
 
@@ -21,11 +23,12 @@ internal sealed class StageActivations
     /// <param name="operations">Its operations.</param>
     /// <param name="model">The model.</param>
     /// <param name="inference">What is known of its shapes.</param>
-    /// <param name="crossing">The values that cross the cuts on both sides.</param>
+    /// <param name="incoming">The values that cross the cut before it.</param>
+    /// <param name="outgoing">The values that cross the cut after it.</param>
     /// <param name="isFirst">Whether it is the first stage.</param>
     /// <param name="isLast">Whether it is the last stage, which computes the loss.</param>
     public static StageActivations Of(
-        IEnumerable<int> operations, ModelDescription model, InferenceResult inference, IEnumerable<int> crossing, bool isFirst, bool isLast)
+        IEnumerable<int> operations, ModelDescription model, InferenceResult inference, IEnumerable<int> incoming, IEnumerable<int> outgoing, bool isFirst, bool isLast)
     {
         var activations = new StageActivations();
 
@@ -35,11 +38,10 @@ internal sealed class StageActivations
             .Select((value, i) => value.DType == DType.BFloat16 && inference.Storages[i] is { } memory ? memory.Storage : -1));
         var elsewhere = new HashSet<int>(inputs.Select(memory => memory.Storage).Where(storage => !rounded.Contains(storage)));
         activations.passing.AddRange(inputs.Where(memory => rounded.Contains(memory.Storage)));
-        activations.Keep(
-            crossing.Select(value => inference.Storages[value] is { } memory
-                ? memory with { Bytes = inference.Values[value].Type is { } type ? TensorBytes.Of(type) : Dimension.Unknown }
-                : (TensorMemory?)null),
-            elsewhere);
+        activations.Keep(incoming.Select(ValueOf), elsewhere);
+        activations.incomingCount = activations.kept.Count;
+        activations.copied.AddRange(isFirst ? inputs.Select(memory => memory.Bytes) : activations.kept.Select(memory => memory.Bytes));
+        activations.Keep(outgoing.Select(ValueOf), elsewhere);
         foreach (int operation in operations)
         {
             activations.Add(inference.Operations[operation], elsewhere);
@@ -51,7 +53,17 @@ internal sealed class StageActivations
         }
 
         return activations;
+
+        TensorMemory? ValueOf(int value) => inference.Storages[value] is { } memory
+            ? memory with { Bytes = inference.Values[value].Type is { } type ? TensorBytes.Of(type) : Dimension.Unknown }
+            : null;
     }
+
+    /// <summary>Bytes of what a micro-batch came in with, which is all that is kept of it where activations are recomputed.</summary>
+    public long? Inputs(int samples) => MemoryModel.Sum(kept.Take(incomingCount).Select(m => MemoryModel.Bytes(m.Bytes, samples)));
+
+    /// <summary>Bytes of the copy of its inputs that a first forward works on where there is a second.</summary>
+    public long? CopiedInputs(int samples) => MemoryModel.Sum(copied.Select(bytes => MemoryModel.Bytes(bytes, samples)));
 
     /// <summary>Bytes that a micro-batch of so many samples keeps between its forward and its backward.</summary>
     public long? Kept(int samples)

@@ -64,6 +64,28 @@ public sealed record ModelOptions(
 
     /// <summary>Whether base optimizer state and curvature are shared out over the replicas of a stage.</summary>
     public bool ShardsOptimizer { get; init; }
+
+    /// <summary>The stages that recompute their activations, as the class or a run states them; null where neither does.</summary>
+    public RecomputeOptions? Recompute { get; init; }
+}
+
+/// <summary>The stages that recompute their activations, as the pipeline class or a run states them.</summary>
+/// <param name="All">All of them.</param>
+/// <param name="Stages">Their numbers, where not all.</param>
+public sealed record RecomputeOptions(bool All, EquatableArray<int> Stages)
+{
+    /// <summary>No stage.</summary>
+    public static RecomputeOptions None { get; } = new(false, default);
+
+    /// <summary>All stages.</summary>
+    public static RecomputeOptions Everywhere { get; } = new(true, default);
+
+    /// <summary>Whether these are all, as for one run: what layers say does not count.</summary>
+    public bool OverridesLayers { get; init; }
+
+    /// <summary>Some stages.</summary>
+    /// <param name="stages">Their numbers.</param>
+    public static RecomputeOptions Of(params int[] stages) => new(false, stages.ToEquatableArray());
 }
 
 /// <summary>Curvature as the attributes state it.</summary>
@@ -141,7 +163,11 @@ public sealed record LayerDescription(
     ModuleBody? Body,
     long? DeviceMemory = null,
     bool StageIsAutomatic = false,
-    string? TiedTo = null);
+    string? TiedTo = null)
+{
+    /// <summary>Whether the layer's stage recomputes its activations, by the layer's own attribute or its type's.</summary>
+    public bool Recomputes { get; init; }
+}
 
 /// <summary>
 /// The inside of an interpreted module, numbered like <see cref="ModelDescription"/>: values <c>0 .. InputCount - 1</c>

@@ -15,6 +15,7 @@ internal sealed class BlockMemory
     private readonly int stages;
     private readonly int perRank;
     private readonly MemoryModel memory;
+    private readonly BlockRecomputation recomputation;
     private readonly long? modelSize;
 
     // For each stage, by end: the latest start of a run up to there or less that does not fit.
@@ -26,6 +27,7 @@ internal sealed class BlockMemory
     /// <param name="inference">What is known of its shapes.</param>
     /// <param name="chain">Its blocks.</param>
     /// <param name="stages">The number of stages.</param>
+    /// <param name="recomputation">Which runs of blocks recompute their activations.</param>
     /// <param name="contents">What runs of blocks hold, as far as it was found for another number of stages.</param>
     public BlockMemory(
         ModelDescription model,
@@ -33,6 +35,7 @@ internal sealed class BlockMemory
         InferenceResult inference,
         BlockChain chain,
         int stages,
+        BlockRecomputation recomputation,
         Dictionary<(int Start, int End), StageContents> contents)
     {
         this.contents = contents;
@@ -41,6 +44,7 @@ internal sealed class BlockMemory
         this.inference = inference;
         this.chain = chain;
         this.stages = stages;
+        this.recomputation = recomputation;
         perRank = StageLayout.Of(options.Schedule, stages, options.StagesPerRank).StagesPerRank;
         EquatableArray<int> microBatches = MicroBatches.Split(options.Batch, options.MicroBatches);
         memory = new MemoryModel(
@@ -49,9 +53,7 @@ internal sealed class BlockMemory
             inference,
             products = MemoryModel.InferenceOfProducts(model, options, inference),
             microBatches,
-            ScheduleSimulator.Run(
-                ScheduleBuilder.Build(options.Schedule, stages, microBatches.Count, options.StagesPerRank),
-                ScheduleCosts.Uniform(stages, 1, 2)).MaxInFlight);
+            recomputation.Run);
         modelSize = MemoryModel.Sum(chain.Blocks.SelectMany(block => block.Layers).Distinct().Select(CountOf));
     }
 
@@ -61,7 +63,7 @@ internal sealed class BlockMemory
     /// </summary>
     public bool Fits(int stage, int start, int end)
     {
-        if (!chain.IsJoined)
+        if (!chain.IsJoined || recomputation.DependsOnLayers)
         {
             return IsHeld(stage, start, end);
         }
@@ -97,7 +99,7 @@ internal sealed class BlockMemory
         }
 
         long device = held.Layers.Select(layer => model.Layers[layer].DeviceMemory).Min() ?? options.DeviceMemory ?? long.MaxValue;
-        return new StagePlan(stage, default, default, null, 0, null, memory.Of(held with { Index = stage, Stages = stages }, modelSize)).KnownBytes
+        return new StagePlan(stage, default, default, null, 0, null, memory.Of(held with { Index = stage, Stages = stages, Recomputes = recomputation.Holds(stage, start, end) }, modelSize)).KnownBytes
             <= device / perRank;
     }
 
@@ -121,10 +123,13 @@ internal sealed class BlockMemory
             ReferenceEquals(products, inference) ? null : Activations(products),
             incoming,
             outgoing,
-            end < chain.Blocks.Count && ThirdDerivatives.AreKnown(model, operations));
+            end < chain.Blocks.Count && ThirdDerivatives.AreKnown(model, operations))
+        {
+            MayWorkInPlace = InPlaceOperations.MayBeAmong(model, operations),
+        };
 
         StageActivations Activations(InferenceResult inferred) =>
-            StageActivations.Of(operations, model, inferred, incoming.Concat(outgoing), start == 0, end == chain.Blocks.Count);
+            StageActivations.Of(operations, model, inferred, incoming, outgoing, start == 0, end == chain.Blocks.Count);
     }
 
     private long? CountOf(int layer) =>

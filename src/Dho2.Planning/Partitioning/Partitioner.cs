@@ -16,10 +16,11 @@ internal static class Partitioner
     /// <param name="chain">The blocks.</param>
     /// <param name="stages">The stages; each gets at least one block.</param>
     /// <param name="mayHold">Whether a stage may hold the blocks from the first index up to, but not with, the second.</param>
+    /// <param name="recomputes">Whether a stage of these blocks runs its forward twice; null where none does.</param>
     /// <param name="cancellation">Ends the search early.</param>
     /// <returns>The first block of each stage; null where there is no partition that is allowed.</returns>
     /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
-    public static int[]? Split(BlockChain chain, int stages, Func<int, int, int, bool> mayHold, CancellationToken cancellation = default)
+    public static int[]? Split(BlockChain chain, int stages, Func<int, int, int, bool> mayHold, Func<int, int, int, bool>? recomputes = null, CancellationToken cancellation = default)
     {
         int count = chain.Blocks.Count;
         if (stages < 1 || stages > count)
@@ -27,7 +28,7 @@ internal static class Partitioner
             return null;
         }
 
-        long[] upTo = TimesUpTo(chain);
+        long[] upTo = ForwardsUpTo(chain);
         var best = new (long Slowest, long Exchange, int Start)?[stages + 1, count + 1];
         best[0, 0] = (0, 0, 0);
         var candidates = new List<(long Slowest, long Exchange, int Start)>();
@@ -42,7 +43,7 @@ internal static class Partitioner
                     if (best[stage - 1, start] is { } before)
                     {
                         candidates.Add((
-                            Math.Max(before.Slowest, ExchangeOf(chain, start, end) + upTo[end] - upTo[start]),
+                            Math.Max(before.Slowest, ExchangeOf(chain, start, end) + (WalksOf(recomputes?.Invoke(stage - 1, start, end) == true) * (upTo[end] - upTo[start]))),
                             before.Exchange + (end < count ? chain.Cuts[end - 1] : 0),
                             start));
                     }
@@ -67,26 +68,29 @@ internal static class Partitioner
     }
 
     /// <summary>Picoseconds that a stage of some blocks works on a micro-batch, exchange included.</summary>
-    public static long TimeOf(BlockChain chain, int start, int end)
+    public static long TimeOf(BlockChain chain, int start, int end, bool recomputes = false)
     {
         long time = ExchangeOf(chain, start, end);
         for (int block = start; block < end; block++)
         {
-            time += (1 + OperationTimes.BackwardFactor) * chain.Blocks[block].Forward;
+            time += WalksOf(recomputes) * chain.Blocks[block].Forward;
         }
 
         return time;
     }
 
+    /// <summary>How many forwards a micro-batch takes as long as.</summary>
+    private static long WalksOf(bool recomputes) => (recomputes ? 2 : 1) + OperationTimes.BackwardFactor;
+
     private static long ExchangeOf(BlockChain chain, int start, int end) =>
         (start > 0 ? chain.Cuts[start - 1] : 0) + (end < chain.Blocks.Count ? chain.Cuts[end - 1] : 0);
 
-    private static long[] TimesUpTo(BlockChain chain)
+    private static long[] ForwardsUpTo(BlockChain chain)
     {
         var times = new long[chain.Blocks.Count + 1];
         for (int block = 0; block < chain.Blocks.Count; block++)
         {
-            times[block + 1] = times[block] + ((1 + OperationTimes.BackwardFactor) * chain.Blocks[block].Forward);
+            times[block + 1] = times[block] + chain.Blocks[block].Forward;
         }
 
         return times;

@@ -120,24 +120,26 @@ public static class StageChooser
 
         PartitionProposal? Split(int count, bool withMemory)
         {
-            var memory = withMemory ? new BlockMemory(model, options, inference, chain, count, contents) : null;
+            var recomputation = new BlockRecomputation(model, options, chain, count);
+            var memory = withMemory ? new BlockMemory(model, options, inference, chain, count, recomputation, contents) : null;
             int[]? starts = Partitioner.Split(
                 chain,
                 count,
                 (stage, start, end) => pins.Allow(stage, start, end) && (memory is null || memory.Fits(stage, start, end)),
+                recomputation.Holds,
                 cancellation);
-            return starts is null ? null : ProposalOf(model, chain, starts);
+            return starts is null ? null : ProposalOf(model, chain, starts, recomputation);
         }
     }
 
-    private static PartitionProposal ProposalOf(ModelDescription model, BlockChain chain, int[] starts)
+    private static PartitionProposal ProposalOf(ModelDescription model, BlockChain chain, int[] starts, BlockRecomputation recomputation)
     {
         var stages = new int?[model.Layers.Count];
         long slowest = 0;
         for (int stage = 0; stage < starts.Length; stage++)
         {
             int end = stage + 1 < starts.Length ? starts[stage + 1] : chain.Blocks.Count;
-            slowest = Math.Max(slowest, Partitioner.TimeOf(chain, starts[stage], end));
+            slowest = Math.Max(slowest, Partitioner.TimeOf(chain, starts[stage], end, recomputation.Holds(stage, starts[stage], end)));
             foreach (int layer in chain.Blocks.Skip(starts[stage]).Take(end - starts[stage]).SelectMany(block => block.Layers))
             {
                 stages[layer] = stage;

@@ -61,9 +61,14 @@ internal static class BalanceCheck
     private static long SlowestOf(ModelDescription model, Plan plan, InferenceResult inference, StageAssignment assignment)
     {
         EquatableArray<CutPlan> cuts = CutBuilder.Build(model, assignment, inference.Values, []);
+        bool[] recomputed = Recomputation.Of(
+            model, plan.Options, assignment.Stages, ScheduleSimulator.Run(plan.Schedule, ScheduleCosts.Uniform(plan.Stages.Count, 1, 2)));
         StagePlan[] stages = Enumerable.Range(0, assignment.Stages)
             .Select(s => new StagePlan(
-                s, default, Enumerable.Range(0, model.Operations.Count).Where(o => assignment.Operations[o] == s).ToEquatableArray(), null, 0, null, default))
+                s, default, Enumerable.Range(0, model.Operations.Count).Where(o => assignment.Operations[o] == s).ToEquatableArray(), null, 0, null, default)
+            {
+                Recomputes = recomputed[s],
+            })
             .ToArray();
         return OperationTimes.OfStages(plan with { Stages = stages.ToEquatableArray(), Cuts = cuts }, inference, plan.Options.Profile)!.Max();
     }

@@ -28,6 +28,11 @@ internal static class OptionChecks
             options.MicroBatches is >= 1 and <= MaxMicroBatches, "MicroBatches", Text(options.MicroBatches), $"from 1 to {MaxMicroBatches}");
         AtLeast(1, "Replicas", options.Replicas);
         CheckLayout(options, stages, problems);
+        foreach (int stage in options.Recompute?.Stages ?? default)
+        {
+            Require(stage >= 0 && stage < stages, "Recompute", Text(stage), stages == 1 ? "0, as there is one stage" : $"from 0 to {stages - 1}, as there are {stages} stages");
+        }
+
         Require(options.Stages >= 0, "Stages", Text(options.Stages), "at least 1, or 0 to leave it to the planner");
         Require(options.DeviceMemory is null or > 0, "Device.Memory", Text(options.DeviceMemory ?? 0), "above 0");
         Require(

@@ -62,6 +62,12 @@ public sealed record StagePlan(
     public EquatableArray<ParameterPlan>? Buffers { get; init; }
 
     /// <summary>
+    /// Whether it keeps only the inputs of micro-batches in flight and runs each forward once more before the backward. Never
+    /// where no more than one micro-batch is in flight on it and its rank has no other stage: that would save nothing.
+    /// </summary>
+    public bool Recomputes { get; init; }
+
+    /// <summary>
     /// The most bytes that are needed at one time: where an estimate is made between steps, either its memory or that of a
     /// step's activations is in use. Null where a term is unknown.
     /// </summary>
@@ -78,12 +84,12 @@ public sealed record StagePlan(
             long Bytes(params MemoryKind[] kinds) =>
                 Memory.Where(t => kinds.Contains(t.Kind)).Aggregate(0L, (sum, t) => Saturated(sum, t.Bytes ?? 0));
 
-            bool isEstimate = Bytes(MemoryKind.Basis, MemoryKind.Graphs) > Bytes(MemoryKind.Activations, MemoryKind.Temporary);
+            bool isEstimate = Bytes(MemoryKind.Basis, MemoryKind.Graphs) > Bytes(MemoryKind.Activations, MemoryKind.SavedInputs, MemoryKind.Temporary);
             return Memory
                 .Where(t => t.Bytes > 0 && t.Kind switch
                 {
                     MemoryKind.Basis or MemoryKind.Graphs => EstimatesBesideSteps || isEstimate,
-                    MemoryKind.Activations or MemoryKind.Temporary => EstimatesBesideSteps || !isEstimate,
+                    MemoryKind.Activations or MemoryKind.SavedInputs or MemoryKind.Temporary => EstimatesBesideSteps || !isEstimate,
                     _ => true,
                 })
                 .OrderByDescending(t => t.Bytes);
@@ -165,7 +171,7 @@ public enum MemoryKind
     /// <summary>ADMM's consensus and dual variables.</summary>
     Admm,
 
-    /// <summary>What automatic differentiation saves, times the micro-batches in flight.</summary>
+    /// <summary>What automatic differentiation saves, times the micro-batches in flight, or those that are recomputed at one time.</summary>
     Activations,
 
     /// <summary>The largest temporary.</summary>
@@ -173,6 +179,9 @@ public enum MemoryKind
 
     /// <summary>Buffers of the cuts.</summary>
     Boundary,
+
+    /// <summary>Where activations are recomputed: the inputs of the micro-batches in flight.</summary>
+    SavedInputs,
 }
 
 /// <summary>One term of a stage's memory.</summary>

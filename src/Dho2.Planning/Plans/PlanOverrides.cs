@@ -39,6 +39,9 @@ public sealed record PlanOverrides
     /// <summary>The element type that the model computes in; beside bfloat16, what is trained is float32.</summary>
     public DType? DType { get; init; }
 
+    /// <summary>The stages that recompute their activations, and no others whatever the attributes say.</summary>
+    public RecomputeOptions? Recompute { get; init; }
+
     /// <summary>The options with these numbers in place.</summary>
     public ModelOptions Apply(ModelOptions options) =>
         options with
@@ -54,5 +57,6 @@ public sealed record PlanOverrides
             Curvature = Curvature ?? options.Curvature,
             Admm = WithoutAdmm ? null : Admm ?? options.Admm,
             DType = DType ?? options.DType,
+            Recompute = Recompute is { } stages ? stages with { OverridesLayers = true } : options.Recompute,
         };
 }

@@ -25,7 +25,7 @@ public sealed record PlanReport(EquatableArray<StageReport> Stages, long BubbleP
             s.PeakBytes,
             s.KnownBytes,
             s.Index < plan.Cuts.Count ? plan.Cuts[s.Index].Values.Select(Describe).ToEquatableArray() : default)).ToEquatableArray(),
-        ScheduleSimulator.Run(plan.Schedule, ScheduleCosts.Uniform(plan.Stages.Count, 1, 2)).BubblePartsPerMillion);
+        ScheduleSimulator.Run(plan.Schedule, ScheduleCosts.OfEqualStages(plan)).BubblePartsPerMillion);
 
     /// <summary>A number of bytes in the largest unit that it fills, with at most two decimals, such as <c>3.1 GiB</c>.</summary>
     public static string FormatBytes(long? bytes)
@@ -59,6 +59,7 @@ public sealed record PlanReport(EquatableArray<StageReport> Stages, long BubbleP
         MemoryKind.Admm => "ADMM variables",
         MemoryKind.Activations => "activations in flight",
         MemoryKind.Temporary => "largest temporary",
+        MemoryKind.SavedInputs => "inputs to recompute from",
         _ => "boundary buffers",
     };
 

@@ -83,7 +83,10 @@ public static class Planner
         EquatableArray<int> microBatches = MicroBatches.Split(options.Batch, options.MicroBatches);
         EquatableArray<EquatableArray<Instruction>> schedule = ScheduleBuilder.Build(options.Schedule, assignment.Stages, microBatches.Count, options.StagesPerRank);
         ScheduleSimulation run = ScheduleSimulator.Run(schedule, ScheduleCosts.Uniform(assignment.Stages, 1, 2));
-        StagePlan[] stages = Enumerable.Range(0, assignment.Stages).Select(s => StagePlanOf(s, model, options, assignment, inference, ties)).ToArray();
+        bool[] recomputed = Recomputation.Of(model, options, assignment.Stages, run);
+        StagePlan[] stages = Enumerable.Range(0, assignment.Stages)
+            .Select(s => StagePlanOf(s, model, options, assignment, inference, ties) with { Recomputes = recomputed[s] })
+            .ToArray();
         long? size = MemoryModel.Sum(stages.Select(s => s.Parameters is { } p ? MemoryModel.Sum(p.Select(x => (long?)x.Count)) : null));
         InferenceResult products = MemoryModel.InferenceOfProducts(model, options, inference);
         StageContents[] contents = stages.Select(s => ContentsOf(s, model, inference, products, assignment, cuts)).ToArray();
@@ -110,7 +113,7 @@ public static class Planner
 
         StagePlan[] Price()
         {
-            var memory = new MemoryModel(model, options, inference, products, microBatches, run.MaxInFlight, retains);
+            var memory = new MemoryModel(model, options, inference, products, microBatches, run, retains);
             return stages.Zip(contents, (stage, held) => stage with
             {
                 Memory = memory.Of(held, size, ties),
@@ -135,10 +138,14 @@ public static class Planner
             ReferenceEquals(products, inference) ? null : Activations(products),
             incoming,
             outgoing,
-            CurvatureStagePlan.CanReuseTangents(model, stage, assignment.Stages));
+            CurvatureStagePlan.CanReuseTangents(model, stage, assignment.Stages))
+        {
+            Recomputes = stage.Recomputes,
+            MayWorkInPlace = stage.Recomputes && InPlaceOperations.MayBeAmong(model, stage.Operations),
+        };
 
         StageActivations Activations(InferenceResult inferred) => StageActivations.Of(
-            stage.Operations, model, inferred, incoming.Concat(outgoing), stage.Index == 0, stage.Index == assignment.Stages - 1);
+            stage.Operations, model, inferred, incoming, outgoing, stage.Index == 0, stage.Index == assignment.Stages - 1);
     }
 
     private static StagePlan StagePlanOf(

@@ -1,3 +1,5 @@
+using System.Linq;
+
 namespace Dho2.Planning;
 
 /// <summary>The time that one micro-batch takes on each stage, in picoseconds.</summary>
@@ -9,6 +11,17 @@ public sealed record ScheduleCosts(EquatableArray<long> Forward, EquatableArray<
     /// <summary>The same costs on every stage.</summary>
     public static ScheduleCosts Uniform(int stages, long forward, long backward, long? weight = null) => new(
         Repeat(forward, stages), Repeat(backward, stages), weight is { } own ? Repeat(own, stages) : default);
+
+    /// <summary>
+    /// The costs of a plan's stages if all had the same work: a backward takes two forwards, and one more where a stage recomputes.
+    /// </summary>
+    /// <param name="plan">The plan.</param>
+    public static ScheduleCosts OfEqualStages(Plan plan) => new(
+        plan.Stages.Select(_ => 1L).ToEquatableArray(),
+        plan.Stages.Select(stage => stage.Recomputes ? 3L : 2L).ToEquatableArray(),
+
+        // The first stage has no gradients of inputs to compute, and runs its forward again for those of its weights.
+        plan.Stages.Select(stage => stage is { Recomputes: true, Index: 0 } ? 2L : 1L).ToEquatableArray());
 
     /// <summary>The time of one instruction; sends and receives take none.</summary>
     public long Of(Instruction instruction) => instruction.Kind switch

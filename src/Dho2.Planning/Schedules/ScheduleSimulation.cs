@@ -35,6 +35,12 @@ public sealed record ScheduleSimulation(
     EquatableArray<long> Busy,
     EquatableArray<int> MaxInFlight)
 {
+    /// <summary>
+    /// The most micro-batches that a stage has all activations of at one time if it recomputes them, for each stage: the one
+    /// whose forward or backward runs, and those whose backward waits for its second part.
+    /// </summary>
+    public EquatableArray<int> MaxRecomputed { get; init; }
+
     /// <summary>Whether every instruction of every rank was executed.</summary>
     public bool Completes => Stuck.Count == 0;
 

@@ -219,6 +219,8 @@ public static class ScheduleSimulator
             var busy = new long[ranks.Count];
             var inFlight = new int[owner.Length];
             var most = new int[owner.Length];
+            var graphs = new int[owner.Length];
+            var mostGraphs = new int[owner.Length];
             var sent = new Dictionary<Instruction, long>();
             List<ScheduledWork>[] work = ranks.Select(_ => new List<ScheduledWork>()).ToArray();
             bool progress = true;
@@ -258,6 +260,12 @@ public static class ScheduleSimulator
                                 _ => -1,
                             };
                             most[i.Stage] = Math.Max(most[i.Stage], inFlight[i.Stage]);
+
+                            // The first stage has no gradients of inputs: nothing is recomputed for them.
+                            bool isEmpty = i is { Kind: InstructionKind.BackwardInput, Stage: 0 };
+                            bool isSecond = i is { Kind: InstructionKind.BackwardWeight, Stage: > 0 };
+                            mostGraphs[i.Stage] = Math.Max(mostGraphs[i.Stage], graphs[i.Stage] + (isEmpty || isSecond ? 0 : 1));
+                            graphs[i.Stage] += isEmpty ? 0 : isSecond ? -1 : i.Kind == InstructionKind.BackwardInput ? 1 : 0;
                         }
                     }
                 }
@@ -268,7 +276,10 @@ public static class ScheduleSimulator
                 work.SelectMany(w => w).ToEquatableArray(),
                 clock.DefaultIfEmpty(0).Max(),
                 busy.ToEquatableArray(),
-                most.ToEquatableArray());
+                most.ToEquatableArray())
+            {
+                MaxRecomputed = mostGraphs.ToEquatableArray(),
+            };
         }
     }
 }

@@ -52,11 +52,25 @@ public static partial class ModelDescriptionText
             device = reader.TryNull() ? null : reader.Text();
         }
 
+        RecomputeOptions? recompute = reader.TryMember("recompute") ? ReadRecompute(reader) : null;
         reader.Expect('}');
         return new(microBatches, schedule, baseKind, replicas, batch, deviceMemory, curvature, admm, dtype, stagesPerRank, stages, device)
         {
             ShardsOptimizer = shards,
+            Recompute = recompute,
         };
+    }
+
+    private static RecomputeOptions ReadRecompute(CanonicalReader reader)
+    {
+        reader.Expect('{');
+        var recompute = new RecomputeOptions(
+            reader.Member("all", isFirst: true).Boolean(), reader.Member("stages").Array(static r => r.Integer32()))
+        {
+            OverridesLayers = reader.Member("overridesLayers").Boolean(),
+        };
+        reader.Expect('}');
+        return recompute;
     }
 
     private static CurvatureOptions? ReadCurvature(CanonicalReader reader)
@@ -149,11 +163,18 @@ public static partial class ModelDescriptionText
         if (reader.IsNext(','))
         {
             reader.Expect(',');
-            tiedTo = reader.Text();
+            tiedTo = reader.OptionalText();
+        }
+
+        bool recomputes = false;
+        if (reader.IsNext(','))
+        {
+            reader.Expect(',');
+            recomputes = reader.Boolean();
         }
 
         reader.Expect(']');
-        return new(name, kind, typeName, arguments, stage, rank, body, deviceMemory, isAutomatic, tiedTo);
+        return new(name, kind, typeName, arguments, stage, rank, body, deviceMemory, isAutomatic, tiedTo) { Recomputes = recomputes };
     }
 
     private static int? ReadAutomaticStage(CanonicalReader reader) =>

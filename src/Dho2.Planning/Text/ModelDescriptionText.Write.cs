@@ -102,6 +102,13 @@ public static partial class ModelDescriptionText
             _ = options.DeviceName is { } device ? writer.Text(device) : writer.Null();
         }
 
+        if (options.Recompute is { } recompute)
+        {
+            writer.Name("recompute").Begin('{').Name("all").Boolean(recompute.All);
+            WriteValues(writer, "stages", recompute.Stages);
+            writer.Name("overridesLayers").Boolean(recompute.OverridesLayers).End('}');
+        }
+
         writer.End('}');
     }
 
@@ -139,6 +146,15 @@ public static partial class ModelDescriptionText
             if (layer.TiedTo is { } owner)
             {
                 writer.Text(owner);
+            }
+            else if (layer.Recomputes)
+            {
+                writer.Null();
+            }
+
+            if (layer.Recomputes)
+            {
+                writer.Boolean(true);
             }
 
             writer.End(']');

@@ -49,11 +49,17 @@ internal sealed class MicroBatchSlot(Batch batch, int start, int samples) : IDis
 
     public torch.Tensor[] Outputs { get; set; } = [];
 
+    /// <summary>For each value of the cut that it goes out by, whether a gradient comes back.</summary>
+    public bool[] Returning { get; set; } = [];
+
     public torch.Tensor?[] OutputGradients { get; set; } = [];
 
     public torch.Tensor[] InputGradients { get; set; } = [];
 
     public torch.Tensor? Loss { get; set; }
+
+    /// <summary>Whether what its forward gave is that of the second one, which has a graph.</summary>
+    public bool IsRecomputed { get; set; }
 
     public torch.Tensor[] ModelInputs() => Batch.Narrow(batch.Inputs, start, samples);
 
@@ -63,12 +69,20 @@ internal sealed class MicroBatchSlot(Batch batch, int start, int samples) : IDis
     public void ReleaseForward()
     {
         ReleaseInputs();
-        Release(Outputs);
+        ReleaseResults();
         Release(OutputGradients);
+        OutputGradients = [];
+        Returning = [];
+    }
+
+    /// <summary>Lets go of what its forward gave, and with it of the graph.</summary>
+    public void ReleaseResults()
+    {
+        Release(Outputs);
+        Outputs = [];
         Loss?.Dispose();
         Loss = null;
-        Outputs = [];
-        OutputGradients = [];
+        IsRecomputed = false;
     }
 
     public void ReleaseInputs()

@@ -78,6 +78,16 @@ public sealed class PipelineExecutor : IDisposable
     /// <summary>The rank that error messages name; by default the rank in the pipeline's group.</summary>
     public int WorldRank { get; init; }
 
+    /// <summary>
+    /// The rank's stages that recompute their activations: a forward in training keeps nothing but its inputs, and runs once
+    /// more, with a graph, before the backward. None by default.
+    /// </summary>
+    public IReadOnlyList<RecomputedStage> Recomputed
+    {
+        get => [.. stages.Select(stage => stage.Recomputed).OfType<RecomputedStage>()];
+        init => Array.ForEach(stages, stage => stage.Recomputed = value.FirstOrDefault(recomputed => recomputed.Stage == stage.Index));
+    }
+
     /// <summary>The stage's part in tied parameters; null where the model has none.</summary>
     internal StageTies? Ties { get; init; }
 
@@ -139,11 +149,17 @@ public sealed class PipelineExecutor : IDisposable
                 StageWork stage = stages[instruction.Stage / layout.Ranks];
                 MicroBatchSlot slot = SlotOf(slots, instruction);
                 double weight = (double)slot.Samples / totalSamples;
+                if (stage.NeedsForward(instruction.Kind, slot))
+                {
+                    context.Position.MoveTo(step, firstMicroBatch + instruction.MicroBatch);
+                    stage.ForwardAgain(slot, LossOf);
+                }
+
                 switch (instruction.Kind)
                 {
                     case InstructionKind.Forward:
                         context.Position.MoveTo(step, firstMicroBatch + instruction.MicroBatch);
-                        Count += stage.Forward(slot, LossOf);
+                        Count += stage.ForwardInTraining(slot, LossOf);
                         sum += slot.Loss is { } value ? weight * value.ToDouble() : 0;
                         HandOn(slots, instruction, stage, slot);
                         break;
@@ -199,7 +215,7 @@ public sealed class PipelineExecutor : IDisposable
                 MicroBatchSlot slot = SlotOf(slots, instruction);
                 if (instruction.Kind == InstructionKind.Forward)
                 {
-                    stage.Forward(slot, LossOf, inspect);
+                    stage.Forward(slot, LossOf, inspect: inspect);
                     HandOn(slots, instruction, stage, slot);
                     slot.ReleaseInputs();
                 }
@@ -280,6 +296,16 @@ public sealed class PipelineExecutor : IDisposable
                 slots[instruction.Stage + 1, instruction.MicroBatch],
                 () => slot.Outputs[value++].detach().DetachFromDisposeScope(),
                 training == true);
+            ReleaseSent(stage, slot);
+        }
+    }
+
+    // Evaluation lets go of everything by itself.
+    private void ReleaseSent(StageWork stage, MicroBatchSlot slot)
+    {
+        if (training == true)
+        {
+            stage.ReleaseSent(slot);
         }
     }
 
@@ -307,6 +333,7 @@ public sealed class PipelineExecutor : IDisposable
                     pipeline.Send(output, after);
                 }
 
+                ReleaseSent(stage, slot);
                 break;
             case InstructionKind.ReceiveActivation:
                 stage.SetInputs(slot, () => pipeline.Receive(before).DetachFromDisposeScope(), training == true);

@@ -16,6 +16,7 @@ internal sealed class StageWork
     private readonly CutPlan? outgoing;
     private readonly Lazy<torch.Tensor[]> parameters;
 
+
     public StageWork(IPipelineStage stage, StageContext context, IReadOnlyList<CutPlan> cuts)
     {
         this.stage = stage;
@@ -31,11 +32,17 @@ internal sealed class StageWork
         ]);
     }
 
+    /// <summary>The stage, counted from 0.</summary>
+    public int Index => stage.Index;
+
     /// <summary>Whether this is the first stage, which reads the model's inputs.</summary>
     public bool IsFirst => incoming is null;
 
     /// <summary>Whether this is the last stage, which computes the loss.</summary>
     public bool IsLast => outgoing is null;
+
+    /// <summary>How its activations are recomputed; null where they are kept from the forward to the backward.</summary>
+    public RecomputedStage? Recomputed { get; set; }
 
     public void SetTraining(bool mode)
     {
@@ -60,29 +67,80 @@ internal sealed class StageWork
     /// <summary>Takes in the gradients of the outgoing cut's values that have one, one after the other.</summary>
     public void SetOutputGradients(MicroBatchSlot slot, Func<torch.Tensor> next)
     {
-        slot.OutputGradients = new torch.Tensor?[slot.Outputs.Length];
-        for (int i = 0; i < slot.Outputs.Length; i++)
+        slot.OutputGradients = [.. slot.Returning.Select(returns => returns ? next() : null)];
+    }
+
+    /// <summary>
+    /// Runs the stage's forward in training, and on the last stage the loss; where activations are recomputed, without a graph.
+    /// </summary>
+    /// <param name="slot">The micro-batch.</param>
+    /// <param name="loss">The loss of results and targets, as a mean over so many samples, and what it counts.</param>
+    /// <returns>What the loss counts; 0 on other stages than the last.</returns>
+    public double ForwardInTraining(MicroBatchSlot slot, Func<torch.Tensor[], torch.Tensor[], int, (torch.Tensor Value, double Count)> loss)
+    {
+        if (Recomputed is not { } recomputed)
         {
-            if (TravelsWithGradient(outgoing!, i, slot.Outputs[i]))
-            {
-                slot.OutputGradients[i] = next();
-            }
+            return Forward(slot, loss);
+        }
+
+        using IDisposable noGrad = torch.no_grad();
+        return recomputed.WithGenerator(context, () => Forward(slot, loss, copiesInputs: recomputed.MayWorkInPlace));
+    }
+
+    /// <summary>Whether activations have to be recomputed before an instruction: where it needs the graph, and there is none.</summary>
+    public bool NeedsForward(InstructionKind instruction, MicroBatchSlot slot) => Recomputed is not null && instruction switch
+    {
+        InstructionKind.BackwardInput => slot.Inputs.Any(input => input.requires_grad),
+        InstructionKind.BackwardWeight => !slot.IsRecomputed && parameters.Value.Length > 0,
+        _ => instruction == InstructionKind.Backward,
+    };
+
+    /// <summary>Runs the stage's forward once more, with a graph; buffers such as running statistics keep what they have.</summary>
+    /// <param name="slot">The micro-batch.</param>
+    /// <param name="loss">The loss, as in the first forward.</param>
+    public void ForwardAgain(MicroBatchSlot slot, Func<torch.Tensor[], torch.Tensor[], int, (torch.Tensor Value, double Count)> loss)
+    {
+        using DisposeScope scope = torch.NewDisposeScope();
+        torch.Tensor[] buffers = [.. stage.Layers.SelectMany(layer => layer.Module?.named_buffers().Select(b => b.buffer) ?? [])];
+        torch.Tensor[] before = [.. buffers.Select(buffer => buffer.clone())];
+        slot.ReleaseResults();
+        Recomputed!.WithGenerator(context, () => Forward(slot, loss));
+        slot.IsRecomputed = true;
+        using IDisposable noGrad = torch.no_grad();
+        foreach ((torch.Tensor buffer, torch.Tensor value) in buffers.Zip(before))
+        {
+            // Through a tensor of its own on the same memory: the graph holds the buffer, and would take it for changed.
+            torch.Tensor memory = torch.empty(0, buffer.dtype, buffer.device);
+            memory.set_(buffer);
+            memory.copy_(value);
+        }
+    }
+
+    /// <summary>Lets go of what has been handed on, where it will be computed again.</summary>
+    public void ReleaseSent(MicroBatchSlot slot)
+    {
+        if (Recomputed is not null)
+        {
+            slot.ReleaseResults();
         }
     }
 
     /// <summary>Runs the stage's forward, and on the last stage the loss.</summary>
     /// <param name="slot">The micro-batch.</param>
     /// <param name="loss">The loss of results and targets, as a mean over so many samples, and what it counts.</param>
+    /// <param name="copiesInputs">Whether the stage works on a copy of its inputs.</param>
     /// <param name="inspect">Where the loss is only looked at: results, targets, the mean over what the loss counts, and that.</param>
     /// <returns>What the loss counts; 0 on other stages than the last.</returns>
     public double Forward(
         MicroBatchSlot slot,
         Func<torch.Tensor[], torch.Tensor[], int, (torch.Tensor Value, double Count)> loss,
+        bool copiesInputs = false,
         Action<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, double, double>? inspect = null)
     {
         // What the stage makes on the way dies here; the graph keeps what its backward needs.
         using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor[] outputs = stage.Forward(IsFirst ? Converted(slot.ModelInputs(), context.DType) : slot.Inputs);
+        torch.Tensor[] inputs = IsFirst ? Converted(slot.ModelInputs(), context.DType) : slot.Inputs;
+        torch.Tensor[] outputs = stage.Forward(copiesInputs ? [.. inputs.Select(input => input.clone())] : inputs);
         if (outgoing is not null)
         {
             if (outputs.Length != outgoing.Values.Count)
@@ -92,6 +150,7 @@ internal sealed class StageWork
 
             // Handles of our own: an output may be an input passed on, or a parameter.
             slot.Outputs = [.. outputs.Select(output => output.alias().DetachFromDisposeScope())];
+            slot.Returning = [.. outputs.Select((output, i) => TravelsWithGradient(outgoing, i, output))];
             return 0;
         }
 

@@ -61,6 +61,7 @@ internal sealed partial class TrainingRank : IDisposable
             WorldRank = world.Rank,
             CountedLoss = setup.Definition.CountedLoss,
             GradientsAdded = flat.CollectGradients,
+            Recomputed = [.. stages.Select(stage => RecomputedStage.Of(setup.Plan, setup.Description, stage.Index)).OfType<RecomputedStage>()],
             Ties = setup.Layout.Chunks == 1 ? new StageTies(stages[0], flat, setup.Definition.Ties, pipeline) : null,
         };
 

@@ -7,6 +7,8 @@ public class StepForecastTests
 {
     private const int Width = 1024;
 
+    private static readonly DeviceProfile QuickLinks = new("quick links", 0, 1_000_000, 1_000_000_000_000, 1_000_000_000_000_000_000);
+
     private static readonly DeviceProfile SlowLinks = new("slow links", 0, 1_000_000, 1_000_000_000_000, 1_000);
 
     [Theory]
@@ -25,6 +27,48 @@ public class StepForecastTests
         Assert.Equal(forecast.Simulation.Makespan, forecast.Time);
         long expected = 3 * forward * (microBatches + stages - 1);
         Assert.InRange(forecast.Time, expected - (10 * (stages + microBatches)), expected + (10 * (stages + microBatches)));
+    }
+
+    [Theory]
+    [InlineData(Schedule.GPipe)]
+    [InlineData(Schedule.ZeroBubble)]
+    public void AStageThatRecomputesTakesOneForwardMore(Schedule schedule)
+    {
+        (ModelDescription model, _) = Plan(3, 8);
+        ScheduleCosts kept = Costs(RecomputeOptions.None);
+        ScheduleCosts recomputed = Costs(RecomputeOptions.Of(0, 1));
+        Assert.Equal(kept.Forward, recomputed.Forward);
+        long[] more = [.. recomputed.Backward.Zip(kept.Backward, (with, without) => with - without)];
+
+        // What sending takes is rounded up to a picosecond.
+        Assert.InRange(more[0] - kept.Forward[2], -1, 1);
+        Assert.InRange(more[1] - kept.Forward[2], -1, 1);
+        Assert.Equal(0, more[2]);
+
+        ScheduleCosts Costs(RecomputeOptions recompute) =>
+            StepForecast.Of(Planner.Plan(model, new() { Schedule = schedule, Recompute = recompute }).Plan!, model, QuickLinks)!.Costs;
+    }
+
+    /// <summary>What docs/schedules.md says: n layers cost n and n + n - 1 where one backward costs 2 n; the first stage has nothing to split.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void ASplitBackwardWalksTwiceFromTheResults(int layers)
+    {
+        var builder = new ModelBuilder();
+        int x = builder.Input("x", Width);
+        for (int layer = 0; layer < 2 * layers; layer++)
+        {
+            x = builder.Call(
+                builder.Layer($"fc{layer}", layer / layers, "Linear", null, Argument.OfInteger("inputSize", Width), Argument.OfInteger("outputSize", Width)), x);
+        }
+
+        ModelDescription model = builder.Return(x);
+        ScheduleCosts costs = StepForecast.Of(Planner.Plan(model, new() { Schedule = Schedule.ZeroBubble }).Plan!, model, QuickLinks)!.Costs;
+        long one = costs.Forward[1] / layers;
+        Assert.Equal(costs.Backward[0], costs.Weight[0]);
+        Assert.InRange(costs.Weight[1] - (((2 * layers) - 1) * one), -10, 10);
+        Assert.InRange(costs.Backward[1] - (((3 * layers) - 1) * one), -10, 10);
     }
 
     [Fact]

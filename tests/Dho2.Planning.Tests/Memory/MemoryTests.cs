@@ -74,6 +74,76 @@ public class MemoryTests
         Assert.Equal(Terms(gpipe, MemoryKind.Activations)[1] / 8, Terms(alternating, MemoryKind.Activations)[1]);
     }
 
+    /// <summary>The perceptron of <see cref="TheTermsOfAPerceptron"/>, whose stages keep only what came in.</summary>
+    [Fact]
+    public void WhereActivationsAreRecomputedOneMicroBatchHasThem()
+    {
+        PlanOverrides kept = new() { Batch = 32, MicroBatches = 4, Schedule = Schedule.GPipe };
+        Plan plan = Plan(kept with { Recompute = RecomputeOptions.Everywhere });
+
+        // What comes in to stage 0 lies in the batch.
+        Assert.All(plan.Stages, stage => Assert.True(stage.Recomputes));
+        Assert.Equal([0, 4 * 8 * 20 * Float], Terms(plan, MemoryKind.SavedInputs));
+        Assert.Equal([8 * 20 * Float, 8 * 5 * Float], Terms(plan, MemoryKind.Activations));
+        Assert.Equal(Terms(Plan(kept), MemoryKind.Temporary), Terms(plan, MemoryKind.Temporary));
+        Assert.True(plan.Stages[1].KnownBytes < Plan(kept).Stages[1].KnownBytes);
+
+        Plan second = Plan(kept with { Recompute = RecomputeOptions.Of(1) });
+        Assert.Equal([false, true], second.Stages.Select(stage => stage.Recomputes));
+        Assert.Equal(Plan(kept).Stages[0].Memory, second.Stages[0].Memory);
+        Assert.Equal(plan.Stages[1].Memory, second.Stages[1].Memory);
+    }
+
+    /// <summary>What works in place leaves to the second forward what came in; the statistics of a batch norm are put back after it.</summary>
+    [Theory]
+    [InlineData("ReLU", true, 8 * 20 * Float)]
+    [InlineData("ReLU", false, 0)]
+    [InlineData("BatchNorm1d", false, (2 * 20 * Float) + sizeof(long))]
+    public void TwoForwardsNeedCopiesOfWhatTheyChange(string kind, bool inPlace, long expected)
+    {
+        var m = new ModelBuilder();
+        int x = m.Input("x", 10);
+        int a = m.Layer("a", 0, "Linear", null, Argument.OfInteger("inputSize", 10), Argument.OfInteger("outputSize", 20));
+        int b = m.Layer("b", 1, kind, null, kind == "ReLU" ? Argument.OfBoolean("inplace", inPlace) : Argument.OfInteger("num_features", 20));
+        int c = m.Layer("c", 1, "Linear", null, Argument.OfInteger("inputSize", 20), Argument.OfInteger("outputSize", 5));
+        ModelDescription model = WithLoss(m.Return(m.Call(c, m.Call(b, m.Call(a, x)))));
+        PlanOverrides kept = new() { Batch = 32, MicroBatches = 4, Schedule = Schedule.GPipe };
+        long without = Temporary(kept);
+        Assert.Equal(expected, Temporary(kept with { Recompute = RecomputeOptions.Of(1) }) - without);
+
+        long Temporary(PlanOverrides overrides) =>
+            Planner.Plan(model, overrides).Plan!.Stages[1].Memory.Single(t => t.Kind == MemoryKind.Temporary).Bytes!.Value;
+    }
+
+    /// <summary>With one micro-batch in flight its activations are there in any case.</summary>
+    [Fact]
+    public void ActivationsAreNotRecomputedWhereThatSavesNothing()
+    {
+        PlanOverrides overrides = new() { MicroBatches = 4, Recompute = RecomputeOptions.Everywhere };
+        Assert.Equal([true, false], Plan(overrides).Stages.Select(stage => stage.Recomputes));
+        Assert.Equal([false, false], Plan(overrides with { MicroBatches = 1 }).Stages.Select(stage => stage.Recomputes));
+        Assert.Equal([true, true], Plan(overrides with { MicroBatches = 1, Schedule = Schedule.Interleaved }).Stages.Select(stage => stage.Recomputes));
+    }
+
+    [Fact]
+    public void ALayersMarkHoldsForItsStageUnlessARunSaysOtherwise()
+    {
+        ModelDescription model = Perceptron();
+        model = model with { Layers = model.Layers.Select((layer, i) => layer with { Recomputes = i == 1 }).ToEquatableArray() };
+        PlanOverrides gpipe = new() { Schedule = Schedule.GPipe };
+        Assert.Equal([false, true], Planner.Plan(model, gpipe).Plan!.Stages.Select(stage => stage.Recomputes));
+        Assert.Equal([false, false], Planner.Plan(model, gpipe with { Recompute = RecomputeOptions.None }).Plan!.Stages.Select(stage => stage.Recomputes));
+        Assert.Equal([true, false], Planner.Plan(model, gpipe with { Recompute = RecomputeOptions.Of(0) }).Plan!.Stages.Select(stage => stage.Recomputes));
+        Assert.NotEqual(Planner.Plan(model, gpipe).Plan!.Hash, Planner.Plan(Perceptron(), gpipe).Plan!.Hash);
+    }
+
+    [Fact]
+    public void AStageThatThereIsNotCannotRecompute()
+    {
+        PlanProblem problem = Assert.Single(Planner.Plan(Perceptron(), new() { Recompute = RecomputeOptions.Of(1, 2) }).Problems, p => p.Kind == ProblemKind.NumberOutOfRange);
+        Assert.Equal(["Recompute", "2", "from 0 to 1, as there are 2 stages"], problem.Arguments);
+    }
+
     [Fact]
     public void CurvatureKeepsItsVectorsAndAnEstimateABasis()
     {
@@ -272,12 +342,14 @@ public class MemoryTests
         int a = m.Layer("a", 0, "Linear", null, Argument.OfInteger("inputSize", 10), Argument.OfInteger("outputSize", 20));
         int b = m.Layer("b", 1, "Linear", null, Argument.OfInteger("inputSize", 20), Argument.OfInteger("outputSize", 5));
         int h = m.Operation("Tensor.relu", m.Call(a, x));
-        return m.Return(m.Call(b, h)) with
-        {
-            Targets = new[] { new InputDescription("labels", EquatableArray<DimensionDescription>.Empty, DType.Int64) }.ToEquatableArray(),
-            Loss = CrossEntropy(),
-        };
+        return WithLoss(m.Return(m.Call(b, h)));
     }
+
+    private static ModelDescription WithLoss(ModelDescription model) => model with
+    {
+        Targets = new[] { new InputDescription("labels", EquatableArray<DimensionDescription>.Empty, DType.Int64) }.ToEquatableArray(),
+        Loss = CrossEntropy(),
+    };
 
     private static ModuleBody CrossEntropy()
     {

@@ -54,6 +54,24 @@ public class PartitionerTests
         },
         iter: 100);
 
+    /// <summary>A stage that recomputes has a third more to do, and gets less.</summary>
+    [Fact]
+    public void AStageThatRecomputesGetsFewerLayers()
+    {
+        ModelDescription model = Chain([64, 64, 64, 64, 64, 64, 64, 64, 64, 64], 2);
+        model = model with { Options = model.Options with { Schedule = Schedule.GPipe } };
+        Assert.Equal([4, 5], Sizes(RecomputeOptions.None));
+        Assert.Equal([5, 4], Sizes(RecomputeOptions.Of(1)));
+        Assert.Equal([4, 5], Sizes(RecomputeOptions.Of(0)));
+
+        int[] Sizes(RecomputeOptions recompute)
+        {
+            PartitionProposal proposal = StageChooser.Propose(model with { Options = model.Options with { Recompute = recompute } })!;
+            Assert.Equal(proposal.Slowest, SlowestOf(With(model with { Options = model.Options with { Recompute = recompute } }, proposal.Stages)));
+            return [.. proposal.Stages.GroupBy(stage => stage).OrderBy(group => group.Key).Select(group => group.Count())];
+        }
+    }
+
     [Fact]
     public void AStageWithoutANumberIsChosenAndTheOthersStay()
     {

@@ -45,9 +45,9 @@ internal static class RandomDescriptions
             .Select(c => new CurvatureOptions(c.Item1.Item1, c.Item1.Item2, c.Item1.Item3, c.Item1.Item4, c.Item1.Item5, c.Item2, c.Item3, c.Item4, c.Item5, (CurvatureMode)(c.Item1.Item1 % 3), c.Item1.Item2 % 5)).Null(),
         Gen.Select(Small, Gen.Double, Gen.Double, Gen.Enum<AdmmRule>(), Gen.Bool, (p, s, r, k, l) => new AdmmOptions(p, s, r, k) { LocalCurvature = l }).Null(),
         Gen.Enum<DType>(),
-        Gen.Select(Small, Small, Name.Null(), Gen.Bool),
+        Gen.Select(Small, Small, Name.Null(), Gen.Bool, Gen.Select(Gen.Bool, List(Small), Gen.Bool, (a, s, o) => new RecomputeOptions(a, s) { OverridesLayers = o }).Null()),
         (a, memory, curvature, admm, dtype, more) =>
-            new ModelOptions(a.Item1, a.Item2, a.Item3, a.Item4, a.Item5, memory, curvature, admm, dtype, more.Item1, more.Item2, more.Item3) { ShardsOptimizer = more.Item4 });
+            new ModelOptions(a.Item1, a.Item2, a.Item3, a.Item4, a.Item5, memory, curvature, admm, dtype, more.Item1, more.Item2, more.Item3) { ShardsOptimizer = more.Item4, Recompute = more.Item5 });
 
     private static readonly Gen<EquatableArray<VariableValue>> Variables =
         List(Gen.Select(Name, Small, (n, v) => new VariableValue(n, v)));
@@ -77,8 +77,8 @@ internal static class RandomDescriptions
         Small.Nullable(),
         depth == 0 ? Gen.Const((ModuleBody?)null) : Body(depth - 1).Null(),
         Gen.Long.Nullable(),
-        Gen.Select(Gen.Bool, Name.Null()),
-        (n, a, s, r, b, m, e) => new LayerDescription(n.Item1, n.Item2, n.Item3, a, e.Item1 ? null : s, r, b, m, e.Item1, e.Item2));
+        Gen.Select(Gen.Bool, Name.Null(), Gen.Bool),
+        (n, a, s, r, b, m, e) => new LayerDescription(n.Item1, n.Item2, n.Item3, a, e.Item1 ? null : s, r, b, m, e.Item1, e.Item2) { Recomputes = e.Item3 });
 
     private static Gen<ModuleBody> Body(int depth) =>
         Gen.Select(Small, List(Layer(depth)), List(AnyOperation), List(Small), (i, l, o, r) => new ModuleBody(i, l, o, r));

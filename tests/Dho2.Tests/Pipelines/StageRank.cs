@@ -15,7 +15,7 @@ internal sealed class StageRank : IDisposable
     private readonly int rank;
     private readonly BranchedModel.Stage[] stages;
 
-    public StageRank(ICommunicator communicator, Schedule schedule, ScalarType dtype, long seed, int stagesPerRank = 1)
+    public StageRank(ICommunicator communicator, Schedule schedule, ScalarType dtype, long seed, int stagesPerRank = 1, bool recomputes = false)
     {
         this.schedule = schedule;
         layout = new StageLayout(communicator.Size, stagesPerRank);
@@ -23,12 +23,19 @@ internal sealed class StageRank : IDisposable
         Context = new StageContext(seed) { DType = dtype };
         stages = [.. layout.StagesOf(rank).Select(stage => BranchedModel.CreateStage(Context, stage, layout.Stages))];
         Flat = new FlatParameters([.. stages.SelectMany(stage => stage.Layers)], dtype, CPU);
-        Executor = new PipelineExecutor(stages, Context, communicator, BranchedModel.Cuts(layout.Stages), BranchedModel.Loss);
+        Executor = new PipelineExecutor(stages, Context, communicator, BranchedModel.Cuts(layout.Stages), BranchedModel.Loss)
+        {
+            Recomputed = recomputes ? [.. stages.Select(stage => new RecomputedStage(stage.Index))] : [],
+            GradientsAdded = () => GradientsAdded?.Invoke(),
+        };
     }
 
     public StageContext Context { get; }
 
     public BranchedModel.Stage Stage => stages[0];
+
+    /// <summary>Called after every backward that has given parameters their gradients.</summary>
+    public Action? GradientsAdded { get; set; }
 
     public FlatParameters Flat { get; }
 

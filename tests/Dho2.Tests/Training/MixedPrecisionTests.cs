@@ -303,6 +303,15 @@ public sealed class MixedPrecisionTests : IDisposable
         Assert.Equal(before, LiveTensors.Count);
     }
 
+    [Theory]
+    [InlineData(Schedule.GPipe)]
+    [InlineData(Schedule.ZeroBubble)]
+    public void RecomputedActivationsAreRoundedAlike(Schedule schedule)
+    {
+        PlanOverrides overrides = Mixed with { Schedule = schedule, MicroBatches = 3 };
+        Assert.Equal(Losses(3, overrides), Losses(3, overrides with { Recompute = RecomputeOptions.Everywhere }));
+    }
+
     private static Trainer Create(
         World world, int stages, PlanOverrides overrides, Func<TrainingOptions, TrainingOptions>? change = null, int blocks = Blocks, bool batchNorm = false)
     {

@@ -38,6 +38,20 @@ public sealed class TiedTrainingTests
         }
     }
 
+    [Theory]
+    [InlineData(Schedule.GPipe)]
+    [InlineData(Schedule.OneForwardOneBackward)]
+    [InlineData(Schedule.ZeroBubble)]
+    public void RecomputedActivationsChangeNeitherTiesNorCurvature(Schedule schedule)
+    {
+        PlanOverrides overrides = new() { Schedule = schedule, MicroBatches = 4, Curvature = new(3, 0, Every: 4, Warmup: 3, 0, 0.1, 3, CurvatureScope.Global) };
+        Run kept = Train(4, overrides);
+        Run recomputed = Train(4, overrides with { Recompute = RecomputeOptions.Everywhere });
+        Assert.Equal(kept.Losses, recomputed.Losses);
+        Assert.Equal(kept.Norms, recomputed.Norms);
+        Assert.Equal(kept.Eigenvalues, recomputed.Eigenvalues);
+    }
+
     [Fact]
     public void ReplicasAverageTiedParametersAsOne()
     {

@@ -62,5 +62,5 @@ internal sealed class ProgressMeter(TrainingSetup setup, IReadOnlyList<TrainingR
     // By the plan's prices; where the work of an operation is not known, with stages of equal cost.
     private static double BubbleOf(TrainingSetup setup) =>
         StepForecast.Of(setup.Plan, setup.Description)?.Simulation.BubbleFraction
-        ?? ScheduleSimulator.Run(setup.Plan.Schedule, ScheduleCosts.Uniform(setup.Stages, 1, 2)).BubbleFraction;
+        ?? ScheduleSimulator.Run(setup.Plan.Schedule, ScheduleCosts.OfEqualStages(setup.Plan)).BubbleFraction;
 }
