@@ -22,6 +22,44 @@ public partial class OverheadMlp : Module<Tensor, Tensor>
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
 }
 
+/// <summary>A perceptron on four stages, over sequences: only its plan is looked at.</summary>
+[Pipeline(MicroBatches = 8)]
+[Input(128, 1024, Batch = 32)]
+[Target(128, DType = DType.Int64)]
+public partial class ScheduledMlp : Module<Tensor, Tensor>
+{
+    [Stage(0)] private readonly Linear fc00 = Linear(1024, 1024);
+    [Stage(0)] private readonly Linear fc01 = Linear(1024, 1024);
+    [Stage(0)] private readonly Linear fc02 = Linear(1024, 1024);
+    [Stage(1)] private readonly Linear fc10 = Linear(1024, 1024);
+    [Stage(1)] private readonly Linear fc11 = Linear(1024, 1024);
+    [Stage(1)] private readonly Linear fc12 = Linear(1024, 1024);
+    [Stage(2)] private readonly Linear fc20 = Linear(1024, 1024);
+    [Stage(2)] private readonly Linear fc21 = Linear(1024, 1024);
+    [Stage(2)] private readonly Linear fc22 = Linear(1024, 1024);
+    [Stage(3)] private readonly Linear fc30 = Linear(1024, 1024);
+    [Stage(3)] private readonly Linear fc31 = Linear(1024, 1024);
+    [Stage(3)] private readonly Linear fc32 = Linear(1024, 10);
+
+    public override Tensor forward(Tensor x)
+    {
+        x = relu(fc00.forward(x));
+        x = relu(fc01.forward(x));
+        x = relu(fc02.forward(x));
+        x = relu(fc10.forward(x));
+        x = relu(fc11.forward(x));
+        x = relu(fc12.forward(x));
+        x = relu(fc20.forward(x));
+        x = relu(fc21.forward(x));
+        x = relu(fc22.forward(x));
+        x = relu(fc30.forward(x));
+        x = relu(fc31.forward(x));
+        return fc32.forward(x);
+    }
+
+    private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits.flatten(0, 1), labels.flatten());
+}
+
 /// <summary>A convolutional network of 55,000 parameters on one stage.</summary>
 [Pipeline(MicroBatches = 1)]
 [Input(1, 28, 28, Batch = 64)]

@@ -29,6 +29,11 @@ internal static class PlanFacts
             facts.Add(("a step, by the plan's prices", Quantity.Time(forecast.Time) + (forecast.Reduction > 0 ? $", of which {Quantity.Time(forecast.Reduction)} over replicas" : "")));
         }
 
+        if (RecommendationOf(model) is { } advice)
+        {
+            facts.Add(("recommended", advice));
+        }
+
         if (plan.Curvature is { } curvature && plan.Options.Curvature is { } options)
         {
             int? order = curvature.Stages.Max(s => s.Order);
@@ -47,6 +52,24 @@ internal static class PlanFacts
 
         facts.Add(("plan", plan.Hash));
         return facts;
+    }
+
+    /// <summary>What to run a model with on as many devices, against this plan; null where work is not known.</summary>
+    private static string? RecommendationOf(PlannedModel model)
+    {
+        if (model.Ways.FirstOrDefault(way => way.IsCurrent) is not { } current)
+        {
+            return null;
+        }
+
+        if (model.Recommended is not { } best)
+        {
+            return current.Fits ? "this plan" : "no schedule, number of micro-batches or recomputation fits: spread the model over more stages";
+        }
+
+        string recomputed = best.Recomputed.Count == 0 ? "" : $", stage {string.Join(", ", best.Recomputed)} recomputing";
+        return $"{best.Plan.Options.Schedule} with {Quantity.Count(best.Plan.Options.MicroBatches, "micro-batch").Replace("batchs", "batches")}{recomputed}: "
+            + $"{Quantity.Percent((double)best.StepTime / current.StepTime)} of this plan's step, {PlanReport.FormatBytes(best.PeakBytes)} on the fullest device{(current.Fits ? "" : ", where this plan does not fit")}";
     }
 
     /// <summary>Bytes of a stage's device; null where not stated.</summary>

@@ -67,6 +67,7 @@ internal sealed record DiagnosticJson(string Id, string Severity, string Message
 /// <param name="Shared">Parameters that several layers or stages share.</param>
 /// <param name="Ranks">The instructions of each rank of one pipeline.</param>
 /// <param name="Costs">What a step costs.</param>
+/// <param name="Recommended">What would be quicker on as many devices, or fit; null where that is this plan, or work is unknown.</param>
 internal sealed record SplitJson(
     string Hash,
     int Replicas,
@@ -81,7 +82,8 @@ internal sealed record SplitJson(
     IReadOnlyList<CutJson> Cuts,
     IReadOnlyList<SharedJson> Shared,
     IReadOnlyList<RankJson> Ranks,
-    CostsJson Costs)
+    CostsJson Costs,
+    RecommendationJson? Recommended)
 {
     /// <summary>The plan of a model, which must have one.</summary>
     public static SplitJson Of(PlannedModel model)
@@ -103,8 +105,28 @@ internal sealed record SplitJson(
             [.. plan.Cuts.Select(cut => CutJson.Of(cut, plan.MicroBatches[0]))],
             [.. plan.Ties.Select(tie => new SharedJson(tie.Name, tie.Owner, [.. tie.Mirrors]))],
             [.. plan.Schedule.Select((instructions, rank) => new RankJson(rank, [.. instructions.Select(i => new InstructionJson(i.Kind.ToString(), i.MicroBatch, i.Stage))]))],
-            CostsJson.Of(model));
+            CostsJson.Of(model),
+            RecommendationJson.Of(model));
     }
+}
+
+/// <summary>Another way to run a model on as many devices.</summary>
+/// <param name="Schedule">The schedule's name.</param>
+/// <param name="MicroBatches">Micro-batches of a step.</param>
+/// <param name="Recomputed">The stages that recompute their activations.</param>
+/// <param name="StepRatio">The time of its step over that of the plan, by the prices of the search.</param>
+/// <param name="PeakBytes">The most bytes that a device needs.</param>
+internal sealed record RecommendationJson(string Schedule, int MicroBatches, IReadOnlyList<int> Recomputed, double StepRatio, long PeakBytes)
+{
+    /// <summary>The recommendation for a model; null where that is its plan, or there is none.</summary>
+    public static RecommendationJson? Of(PlannedModel model) => model.Recommended is { } best
+        ? new(
+            best.Plan.Options.Schedule.ToString(),
+            best.Plan.Options.MicroBatches,
+            [.. best.Recomputed],
+            (double)best.StepTime / model.Ways.First(way => way.IsCurrent).StepTime,
+            best.PeakBytes)
+        : null;
 }
 
 /// <summary>What is estimated of the curvature.</summary>
@@ -134,6 +156,7 @@ internal sealed record AdmmJson(string Rule, int Period, double Sigma);
 /// <param name="PeakBytes">The most bytes at one time; null where a term is unknown.</param>
 /// <param name="KnownBytes">The same over the terms that are known.</param>
 /// <param name="DeviceBytes">Bytes of its device; null where not stated.</param>
+/// <param name="Recomputes">Whether it recomputes its activations.</param>
 internal sealed record StageJson(
     int Stage,
     int Rank,
@@ -144,7 +167,8 @@ internal sealed record StageJson(
     IReadOnlyList<MemoryJson> Memory,
     long? PeakBytes,
     long KnownBytes,
-    long? DeviceBytes)
+    long? DeviceBytes,
+    bool Recomputes)
 {
     /// <summary>A stage of a planned model.</summary>
     public static StageJson Of(PlannedModel model, StageReport stage)
@@ -160,7 +184,8 @@ internal sealed record StageJson(
             [.. stage.Memory.Select(term => new MemoryJson(term.Kind.ToString(), PlanReport.NameOf(term.Kind), term.Bytes, peak.Contains(term.Kind)))],
             stage.PeakBytes,
             stage.KnownBytes,
-            PlanFacts.DeviceOf(model, stage.Index));
+            PlanFacts.DeviceOf(model, stage.Index),
+            model.Plan.Stages[stage.Index].Recomputes);
     }
 }
 

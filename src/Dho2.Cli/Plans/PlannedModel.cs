@@ -63,6 +63,7 @@ internal sealed record PlanRequest(
 internal sealed record PlannedModel(ModelDescription Model, Plan? Plan, IReadOnlyList<Diagnostic> Diagnostics)
 {
     private readonly Lazy<PlanReport?> report = new(() => Plan is null ? null : PlanReport.Of(Plan, Model));
+    private readonly Lazy<IReadOnlyList<Recommendation>> ways = new(() => Plan is null ? [] : Recommender.Recommend(Model with { Options = Plan.Options }));
     private readonly Lazy<StepForecast?> forecast = new(() => Plan is null ? null : StepForecast.Of(Plan, Model));
 
     /// <summary>The plan's rows; null where there is none.</summary>
@@ -70,6 +71,12 @@ internal sealed record PlannedModel(ModelDescription Model, Plan? Plan, IReadOnl
 
     /// <summary>The time of a step by the plan's prices; null where work or sizes are not known.</summary>
     public StepForecast? Forecast => forecast.Value;
+
+    /// <summary>Ways to run the model on as many devices, the best first; none where work is not known.</summary>
+    public IReadOnlyList<Recommendation> Ways => ways.Value;
+
+    /// <summary>What to run it with in place of this plan; null where nothing else fits that is quicker, or fits at all.</summary>
+    public Recommendation? Recommended => Ways is [{ IsCurrent: false, Fits: true } best, ..] ? best : null;
 
     /// <summary>The step as it is drawn: by the plan's prices, else with stages of equal cost.</summary>
     public ScheduleSimulation Step => Forecast?.Simulation ?? ScheduleSimulator.Run(Plan!.Schedule, ScheduleCosts.OfEqualStages(Plan));

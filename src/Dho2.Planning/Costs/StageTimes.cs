@@ -14,7 +14,8 @@ internal static class StageTimes
     /// <param name="model">The model that it was made for.</param>
     /// <param name="inference">What is known of its shapes, under the plan's options.</param>
     /// <param name="profile">What work and messages cost.</param>
-    public static ScheduleCosts? Of(Plan plan, ModelDescription model, InferenceResult inference, DeviceProfile profile)
+    /// <param name="launch">What every operation of a forward takes besides; a backward takes twice that, as it does of all else.</param>
+    public static ScheduleCosts? Of(Plan plan, ModelDescription model, InferenceResult inference, DeviceProfile profile, long launch = 0)
     {
         bool isSplit = plan.Options.Schedule == Schedule.ZeroBubble;
         (long Forward, long Backward)[] exchanges = OperationTimes.ExchangesOf(plan, profile);
@@ -24,7 +25,7 @@ internal static class StageTimes
         foreach (StagePlan stage in plan.Stages)
         {
             int i = stage.Index;
-            if (WalksOf(stage, model, inference, profile, plan.MicroBatches[0]) is not { } walks)
+            if (WalksOf(stage, model, inference, profile, plan.MicroBatches[0], launch) is not { } walks)
             {
                 return null;
             }
@@ -45,16 +46,18 @@ internal static class StageTimes
     /// The forward, and the two walks of a split backward: down to the stage's inputs without its weights' gradients, and once
     /// more from its results, down to the first of its weights (see docs/schedules.md).
     /// </summary>
-    private static (long Forward, long Input, long Weight)? WalksOf(StagePlan stage, ModelDescription model, InferenceResult inference, DeviceProfile profile, int samples)
+    private static (long Forward, long Input, long Weight)? WalksOf(StagePlan stage, ModelDescription model, InferenceResult inference, DeviceProfile profile, int samples, long launch)
     {
         (long Forward, long Input, long Weight) times = default;
         bool reachesWeights = false;
         foreach (int operation in stage.Operations)
         {
-            if (OperationTimes.ForwardOf(inference.Operations[operation], profile, samples) is not { } time)
+            if (OperationTimes.ForwardOf(inference.Operations[operation], profile, samples) is not { } work)
             {
                 return null;
             }
+
+            long time = Sum(work, launch);
 
             int layer = model.Operations[operation].Layer;
             bool hasWeights = layer >= 0 && inference.Layers[layer].Parameters is not { Count: 0 };

@@ -6,7 +6,8 @@ namespace Dho2.Planning;
 /// <summary>The ranges of everything that attributes and overrides can set.</summary>
 internal static class OptionChecks
 {
-    private const int MaxMicroBatches = 65_536;
+    /// <summary>The most micro-batches of a step.</summary>
+    public const int MaxMicroBatches = 65_536;
 
     public static void Check(ModelDescription model, ModelOptions options, int stages, List<PlanProblem> problems)
     {
