@@ -56,6 +56,7 @@ internal static class Program
         "  generator what an edit costs in an editor\n" +
         "  step      optimizer steps against TorchSharp's, and against the bytes they move\n" +
         "            --threads N        threads of each method (default: 1)\n" +
+        "  schedules what schedules leave idle and in flight, against their plans; and whether the planner recommends the quickest\n" +
         "  pipeline  the machinery against a bare loop, bubbles, allocations\n" +
         "  product   Hessian-vector products against gradients\n" +
         "            --only TEXT        networks whose name contains it\n" +
@@ -82,6 +83,7 @@ internal static class Program
                 ["time-to-loss", .. string[] rest] => TimeToLossTable.Run(ParseTimeToLoss(rest)),
                 ["step", "--threads", string threads, .. string[] rest] => StepTable.Run(IsQuick(rest), Number(threads)),
                 ["step", .. string[] rest] => StepTable.Run(IsQuick(rest), 1),
+                ["schedules", .. string[] rest] => SchedulesTable.Run(IsQuick(rest)),
                 ["pipeline", .. string[] rest] => PipelineTable.Run(IsQuick(rest)),
                 ["product", "--only", string name, .. string[] rest] => ProductTable.Run(IsQuick(rest), name),
                 ["product", .. string[] rest] => ProductTable.Run(IsQuick(rest)),

@@ -183,6 +183,34 @@ public sealed partial class PlanTests(PlannedProject project) : IClassFixture<Pl
             Assert.Equal(8, world.GetProperty("stages").GetInt32() * world.GetProperty("replicas").GetInt32()));
     }
 
+    /// <summary>What is recommended, planned, is what is recommended; table and JSON say the same.</summary>
+    [Fact]
+    public void WhatIsRecommendedIsRecommendedOnceItIsPlanned()
+    {
+        project.Write("", TwoStages);
+        string[] asked = ["plan", project.Folder, "--schedule", "gpipe", "--micro-batches", "1"];
+        using JsonDocument json = JsonDocument.Parse(Tool.Run([.. asked, "--json"]).Output);
+        JsonElement best = json.RootElement.GetProperty("models")[0].GetProperty("plan").GetProperty("recommended");
+        string count = best.GetProperty("microBatches").GetInt32().ToString(CultureInfo.InvariantCulture);
+        string schedule = best.GetProperty("schedule").GetString()!;
+        Assert.InRange(best.GetProperty("stepRatio").GetDouble(), 0.1, 0.99);
+        Assert.Empty(best.GetProperty("recomputed").EnumerateArray());
+        Assert.StartsWith($"{schedule} with {count} micro-batch", Fact(Tool.Run(asked).Output.Split('\n'), "recommended"), StringComparison.Ordinal);
+
+        string option = schedule == nameof(Schedule.ZeroBubble) ? "zb-h1" : "1f1b";
+        (int status, string output, string errors) = Tool.Run("plan", project.Folder, "--schedule", option, "--micro-batches", count);
+        Assert.True(status == 0, errors);
+        Assert.Equal("this plan", Fact(output.Split('\n'), "recommended"));
+    }
+
+    [Fact]
+    public void WhereNothingFitsThatIsSaid()
+    {
+        project.Write("[Device(Memory = \"64 KiB\")]", TwoStages);
+        string[] lines = Tool.Run("plan", project.Folder).Output.Split('\n');
+        Assert.Equal("no schedule, number of micro-batches or recomputation fits: spread the model over more stages", Fact(lines, "recommended"));
+    }
+
     [Fact]
     public void JsonHasTheDiagnosticsOfAPlanThatDoesNotFit()
     {

@@ -30,8 +30,9 @@ internal static class SchedulesTable
 
     private static void PrintIdle(bool quick)
     {
-        const double Milliseconds = 10;
-        Console.WriteLine($"{Stages} stages that sleep {Milliseconds:F0} ms each for a forward, the gradients of inputs and those of weights of a micro-batch; as one layer, or as four, of which a split backward walks three twice. Idle: the share of the stages' time in which they do not sleep. In flight: the most micro-batches between forward and end of backward, stage by stage; where activations are recomputed, in parentheses the most with a graph.");
+        // The longer, the less what other programs do shows.
+        double milliseconds = quick ? 10 : 30;
+        Console.WriteLine($"{Stages} stages that sleep {milliseconds:F0} ms each for a forward, the gradients of inputs and those of weights of a micro-batch; as one layer, or as four, of which a split backward walks three twice. Idle: the share of the stages' time in which they do not sleep. In flight: the most micro-batches between forward and end of backward, stage by stage; where activations are recomputed, in parentheses the most with a graph.");
         Console.WriteLine();
         Console.WriteLine("| schedule | layers | micro-batches | recomputing | formula | planned idle | measured | difference, points | in flight, planned | measured |");
         Console.WriteLine("|---|--:|--:|---|--:|--:|--:|--:|---|---|");
@@ -43,7 +44,7 @@ internal static class SchedulesTable
                 (Schedule.ZeroBubble, 1, false), (Schedule.ZeroBubble, 4, false), (Schedule.ZeroBubble, 4, true),
             })
             {
-                SleepingTimes times = new(Milliseconds, Milliseconds, Milliseconds, layers);
+                SleepingTimes times = new(milliseconds, milliseconds, milliseconds, layers);
                 bool[] recomputed = [.. Enumerable.Repeat(recomputes, Stages)];
                 EquatableArray<EquatableArray<Instruction>> lists = ScheduleBuilder.Build(schedule, Stages, count);
                 ScheduleSimulation planned = ScheduleSimulator.Run(lists, CostsOf(times, schedule, recomputed));
@@ -69,11 +70,13 @@ internal static class SchedulesTable
     private static void PrintRecommendations(bool quick)
     {
         const int Batch = 32;
-        Console.WriteLine($"What the planner recommends for {Stages} devices of some memory, and what is quickest: the memory is the plan's of a perceptron of {Stages} stages with three layers of 1,024 each, whose times are slept: 2 ms and 0.5 ms for each of {Batch} samples, for a forward and for either part of a backward. Every candidate of the search that fits is measured; steps in milliseconds, medians.");
+        double constant = quick ? 2 : 6;
+        double perSample = constant / 4;
+        Console.WriteLine($"What the planner recommends for {Stages} devices of some memory, and what is quickest: the memory is the plan's of a perceptron of {Stages} stages with three layers of 1,024 each, whose times are slept: {Measuring.Text(constant, 1)} ms and {Measuring.Text(perSample, 1)} ms for each of {Batch} samples, for a forward and for either part of a backward. Every candidate of the search that fits is measured; steps in milliseconds, medians.");
         Console.WriteLine();
         Console.WriteLine("| a device | candidates | fit | recommended | planned | measured | quickest measured | measured | recommended / quickest |");
         Console.WriteLine("|--:|--:|--:|---|--:|--:|---|--:|--:|");
-        ModelDescription model = ModelDescriptionText.Parse(ScheduledMlp.Definition.DescriptionText);
+        ModelDescription model = ModelDescriptionText.Parse(ScheduledMlp.Pipeline.DescriptionText);
         Dictionary<(Schedule, int, EquatableArray<int>), double> measured = [];
         long[] peaks = [.. Recommender.Recommend(model, costs: Costs).Select(way => way.PeakBytes).Distinct().Order()];
         long unbounded = peaks[^1];
@@ -106,13 +109,13 @@ internal static class SchedulesTable
         static string NameOf(Recommendation way) =>
             $"{way.Plan.Options.Schedule}, {way.Plan.MicroBatches.Count}{(way.Recomputed.Count == 0 ? "" : $", stage {string.Join(", ", way.Recomputed)} recomputing")}";
 
-        static SleepingTimes TimesOf(Plan plan)
+        SleepingTimes TimesOf(Plan plan)
         {
-            double time = 2 + (0.5 * plan.MicroBatches[0]);
+            double time = constant + (perSample * plan.MicroBatches[0]);
             return new(time, time, time, 3);
         }
 
-        static ScheduleCosts? Costs(Plan plan) => CostsOf(TimesOf(plan), plan.Options.Schedule, [.. plan.Stages.Select(stage => stage.Recomputes)]);
+        ScheduleCosts? Costs(Plan plan) => CostsOf(TimesOf(plan), plan.Options.Schedule, [.. plan.Stages.Select(stage => stage.Recomputes)]);
     }
 
     /// <summary>The times of instructions as the planner is to see them.</summary>
