@@ -130,7 +130,8 @@ internal static class AttentionLayers
         c.Facts.AddWork((projected + made) * width * Dimension.Of(2));
         c.Facts.AddWork(samples * queries * keys * width * Dimension.Of(4));
         c.Facts.AddWork(weights * Dimension.Of(5));
-        c.SaveBytes((projected + made + (weights * Dimension.Of(hasDropout ? 3 : 1))) * element);
+        c.SaveInner((projected + made + weights) * element);
+        c.SaveBytes(weights * Dimension.Of(hasDropout ? 2 : 0) * element);
         c.Facts.AddSecond((projected + made + (weights * Dimension.Of(2))) * element);
     }
 
@@ -177,7 +178,8 @@ internal static class AttentionLayers
         // Each norm keeps its input and its result feeds what follows; the inner activation and its input; masks.
         Dimension kept = (rows * width * Dimension.Of((2 * norms) - 1)) + (rows * inner * Dimension.Of(2));
         Dimension masks = hasDropout ? (rows * width * Dimension.Of(norms)) + (rows * inner) : Dimension.Of(0);
-        c.SaveBytes((kept + masks) * element);
+        c.SaveInner(kept * element);
+        c.SaveBytes(masks * element);
         c.Facts.AddSecond(kept * element);
         return y;
     }

@@ -233,7 +233,7 @@ internal static class ElementwiseOperations
         if (y.Differentiable)
         {
             c.Save(x);
-            c.SaveBytes(x.Bytes * Dimension.Of(saved - 1));
+            c.SaveInner(x.Bytes * Dimension.Of(saved - 1));
             c.Facts.AddSecond(y.Bytes * Dimension.Of(2));
         }
 

@@ -58,7 +58,7 @@ internal static class LossOperations
             c.Save(target);
             if (fromLogits)
             {
-                c.SaveBytes(x.Bytes);
+                c.SaveInner(x.Bytes);
                 c.Facts.AddSecond(x.Bytes);
             }
             else

@@ -183,7 +183,7 @@ internal static class NormalisationOperations
         if (y.Differentiable)
         {
             c.Save(x);
-            c.SaveBytes(x.Bytes);
+            c.SaveInner(x.Bytes);
             c.Facts.AddSecond(y.Bytes);
         }
 

@@ -100,7 +100,7 @@ internal static class RecurrentLayers
         Dimension later = Dimension.Of(layers.Value - 1);
         Dimension products = (expected + hidden) + (later * ((hidden * directions) + hidden));
         Cost(c, x, steps, products, hidden * Dimension.Of(layers.Value), hidden, gates, kept);
-        c.SaveBytes(later * shape[0] * shape[1] * hidden * directions * Size(x));
+        c.SaveInner(later * shape[0] * shape[1] * hidden * directions * Size(x));
         return new SymbolicList(results);
     }
 
@@ -143,7 +143,7 @@ internal static class RecurrentLayers
         c.Facts.AddWork(steps * Dimension.Of(gates) * ((products * hidden * Dimension.Of(2)) + (states * Dimension.Of(8))));
         Dimension bytes = steps * states * Dimension.Of(kept) * Size(x);
         c.Save(x);
-        c.SaveBytes(bytes);
+        c.SaveInner(bytes);
         c.Facts.AddSecond(bytes * Dimension.Of(2));
     }
 

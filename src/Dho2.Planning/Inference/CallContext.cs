@@ -86,7 +86,10 @@ internal sealed class CallContext
     }
 
     /// <summary>Notes memory beside the values that the backward needs, such as indices or statistics.</summary>
-    public void SaveBytes(Dimension bytes) => Facts.AddSaved(interpreter.NewMemory(bytes));
+    public void SaveBytes(Dimension bytes) => Facts.AddSaved(interpreter.NewMemory(bytes, differentiable: false));
+
+    /// <summary>Notes results inside the operation that the backward needs, which have derivatives as any others.</summary>
+    public void SaveInner(Dimension bytes) => Facts.AddSaved(interpreter.NewMemory(bytes, differentiable: true));
 
     /// <summary>A result that was written into the memory of another tensor.</summary>
     public SymbolicTensor WrittenInto(SymbolicTensor target, SymbolicTensor result)

@@ -66,13 +66,13 @@ internal sealed class ModelInterpreter
     public SymbolicTensor Make(EquatableArray<Dimension>? shape, DType? type, bool requiresGradient)
     {
         var tensor = new SymbolicTensor(shape, type, requiresGradient, memories.Count);
-        NewMemory(tensor.Bytes);
+        NewMemory(tensor.Bytes, requiresGradient);
         return tensor;
     }
 
-    public TensorMemory NewMemory(Dimension bytes)
+    public TensorMemory NewMemory(Dimension bytes, bool differentiable)
     {
-        var memory = new TensorMemory(memories.Count, bytes);
+        var memory = new TensorMemory(memories.Count, bytes, differentiable);
         memories.Add(memory);
         return memory;
     }

@@ -164,8 +164,8 @@ internal sealed class MemoryModel
 
     /// <summary>
     /// What an estimate needs: basis, new eigenvectors and work vectors; the graphs of the micro-batches of the curvature
-    /// batch, or of as many as there are stages where they are built anew for every product; and, from the start of the
-    /// run to its end, the copy of the stage that products are taken at, with a vector for the product.
+    /// batch, or of as many as there are stages where they are built anew for every product, and what sweeping over one of
+    /// them needs; and, from the start of the run to its end, the copy of the stage that products are taken at, with a vector for the product.
     /// </summary>
     private MemoryTerm[] EstimateTerms(
         CurvatureOptions curvature, long pairs, long? count, long? modelSize, long? vector, StageContents stage, int replicas)
@@ -200,7 +200,7 @@ internal sealed class MemoryModel
         return
         [
             new(MemoryKind.Basis, basis),
-            new(MemoryKind.Graphs, SafeInteger.Add(graphs, tangents)),
+            new(MemoryKind.Graphs, Sum([graphs, tangents, activations.Sweep(sizes[0])])),
             new(MemoryKind.Copy, SafeInteger.Add(SafeInteger.Multiply(vector, 2), BuffersOf(stage, products))),
         ];
     }

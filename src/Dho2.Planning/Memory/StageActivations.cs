@@ -80,6 +80,14 @@ internal sealed class StageActivations
     public long? Twice(int samples) => SafeInteger.Add(Kept(samples), MemoryModel.Bytes(second, samples));
 
     /// <summary>
+    /// Bytes that a sweep over these graphs needs for a moment: the derivatives of the backward with respect to what the
+    /// forward kept wait until the sweep has come back to the forward's own graph; and the gradients around one operation.
+    /// </summary>
+    public long? Sweep(int samples) => SafeInteger.Add(
+        isKnown ? MemoryModel.Sum(kept.Where(m => m.Differentiable).Select(m => MemoryModel.Bytes(m.Bytes, samples))) : null,
+        Around(samples));
+
+    /// <summary>
     /// Bytes needed for a moment: by the forward, whose intermediate results live to its end, or by the backward, for the
     /// gradients around one operation.
     /// </summary>
@@ -98,13 +106,19 @@ internal sealed class StageActivations
         long? forward = isKnown
             ? MemoryModel.Sum(passing.Where(m => !keptStorages.Contains(m.Storage)).Select(m => MemoryModel.Bytes(m.Bytes, samples)))
             : null;
-        long? backward = 0;
+        return forward is { } f && Around(samples) is { } b ? System.Math.Max(f, b) : null;
+    }
+
+    // The most that gradients around one operation need in a backward.
+    private long? Around(int samples)
+    {
+        long? most = 0;
         foreach (Dimension gradient in gradients)
         {
-            backward = MemoryModel.Bytes(gradient, samples) is { } bytes && backward is { } most ? System.Math.Max(most, bytes) : null;
+            most = MemoryModel.Bytes(gradient, samples) is { } bytes && most is { } sofar ? System.Math.Max(sofar, bytes) : null;
         }
 
-        return forward is { } f && backward is { } b ? System.Math.Max(f, b) : null;
+        return most;
     }
 
     private void Keep(IEnumerable<TensorMemory?> memories, HashSet<int> elsewhere)

@@ -40,8 +40,9 @@ public sealed record OperationFacts(
 /// <summary>Memory of a tensor. Tensors with the same number share their memory: it counts once.</summary>
 /// <param name="Storage">The number of the memory.</param>
 /// <param name="Bytes">Its size.</param>
-public readonly record struct TensorMemory(int Storage, Dimension Bytes)
+/// <param name="Differentiable">Whether there is a derivative with respect to what lies in it.</param>
+public readonly record struct TensorMemory(int Storage, Dimension Bytes, bool Differentiable)
 {
     /// <summary>Memory of which nothing is known.</summary>
-    public static TensorMemory Unknown { get; } = new(-1, Dimension.Unknown);
+    public static TensorMemory Unknown { get; } = new(-1, Dimension.Unknown, true);
 }

@@ -162,12 +162,14 @@ public class MemoryTests
 
         // The graphs of both sweeps, with the gradients at the linear layers' results, at the loss's input, at the cut and, for
         // each of four micro-batches, of the parameters; before the last stage the tangents of two micro-batches of four, on
-        // it the cut's of one.
+        // it the cut's of one. A sweep holds, of one micro-batch, derivatives of all that is kept, and two gradients.
         long cut = 32 * 20 * Float;
+        long sweep0 = (activations0 / 4) + (2 * 8 * 20 * Float);
+        long sweep1 = (activations1 / 4) + (2 * 8 * 5 * Float);
         Assert.Equal(
             [
-                activations0 + cut + cut + (4 * n[0] * Float) + (activations0 / 2),
-                activations1 + (2 * 32 * 5 * Float) + cut + (4 * n[1] * Float) + (cut / 4),
+                activations0 + cut + cut + (4 * n[0] * Float) + (activations0 / 2) + sweep0,
+                activations1 + (2 * 32 * 5 * Float) + cut + (4 * n[1] * Float) + (cut / 4) + sweep1,
             ],
             Terms(plan, MemoryKind.Graphs));
     }
