@@ -117,9 +117,15 @@ internal static class MatrixOperations
             c.Save(b);
         }
 
-        if (result.Differentiable)
+        // The gradient of a product is multiplied with either factor for the other's: once more it is needed only for a factor
+        // that has a gradient itself. Data have none.
+        if (a.Differentiable && b.Differentiable)
         {
             c.Facts.AddSecond(result.Bytes);
+        }
+        else if (result.Differentiable)
+        {
+            c.Facts.AddTangents(result.Bytes);
         }
     }
 

@@ -9,6 +9,7 @@ internal sealed class FactsBuilder
     private readonly List<TensorMemory> created = [];
     private Dimension work = Dimension.Of(0);
     private Dimension second = Dimension.Of(0);
+    private Dimension tangents = Dimension.Of(0);
     private bool savedIsKnown = true;
     private bool? hasSecondDerivative = true;
 
@@ -34,7 +35,17 @@ internal sealed class FactsBuilder
         }
     }
 
-    public void AddSecond(Dimension bytes) => second += bytes;
+    /// <summary>Notes what graphs of the backward and of tangents keep, for the backward through them.</summary>
+    /// <param name="bytes">Of either.</param>
+    public void AddSecond(Dimension bytes)
+    {
+        second += bytes;
+        tangents += bytes;
+    }
+
+    /// <summary>Notes what a graph of tangents keeps, where that of the backward keeps nothing.</summary>
+    /// <param name="bytes">How much.</param>
+    public void AddTangents(Dimension bytes) => tangents += bytes;
 
     public void LacksSecondDerivative() => hasSecondDerivative = false;
 
@@ -55,10 +66,11 @@ internal sealed class FactsBuilder
         savedIsKnown = false;
         work = Dimension.Unknown;
         second = Dimension.Unknown;
+        tangents = Dimension.Unknown;
         created.Add(TensorMemory.Unknown);
         hasSecondDerivative = hasSecondDerivative == false ? false : null;
     }
 
     public OperationFacts Build() =>
-        new(work, savedIsKnown ? saved.ToEquatableArray() : null, created.ToEquatableArray(), second, hasSecondDerivative);
+        new(work, savedIsKnown ? saved.ToEquatableArray() : null, created.ToEquatableArray(), second, tangents, hasSecondDerivative);
 }

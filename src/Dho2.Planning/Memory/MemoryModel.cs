@@ -181,7 +181,7 @@ internal sealed class MemoryModel
 
         // Tangents wait between their way up and their way down: a stage goes as many micro-batches ahead as there are stages after it.
         long? tangents = Sum(sizes.Take(stage.Stages - stage.Index).Select(size => SafeInteger.Add(
-            CutBytes(products, stage.Incoming, size), stage.ReusesTangents ? activations.Kept(size) : 0)));
+            CutBytes(products, stage.Incoming, size), stage.ReusesTangents ? activations.Tangents(size) : 0)));
         long? basis = LendsSweeps(curvature, stage) ? SafeInteger.Multiply(ShareOf(vector), 2) : 0;
         if (pairs > 0)
         {

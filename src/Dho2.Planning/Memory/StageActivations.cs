@@ -13,6 +13,8 @@ internal sealed class StageActivations
     private readonly List<Dimension> copied = [];
     private int incomingCount;
     private Dimension second = Dimension.Of(0);
+    private Dimension tangents = Dimension.Of(0);
+    private Dimension arriving = Dimension.Of(0);
     private bool isKnown = true;
 
     // By the samples of a micro-batch: of them there are two sizes at most, which are asked for again and again.
@@ -28,7 +30,13 @@ internal sealed class StageActivations
     /// <param name="isFirst">Whether it is the first stage.</param>
     /// <param name="isLast">Whether it is the last stage, which computes the loss.</param>
     public static StageActivations Of(
-        IEnumerable<int> operations, ModelDescription model, InferenceResult inference, IEnumerable<int> incoming, IEnumerable<int> outgoing, bool isFirst, bool isLast)
+        IEnumerable<int> operations,
+        ModelDescription model,
+        InferenceResult inference,
+        IReadOnlyList<int> incoming,
+        IReadOnlyList<int> outgoing,
+        bool isFirst,
+        bool isLast)
     {
         var activations = new StageActivations();
 
@@ -42,9 +50,22 @@ internal sealed class StageActivations
         activations.incomingCount = activations.kept.Count;
         activations.copied.AddRange(isFirst ? inputs.Select(memory => memory.Bytes) : activations.kept.Select(memory => memory.Bytes));
         activations.Keep(outgoing.Select(ValueOf), elsewhere);
+
+        // An operation that keeps the gradient of its result keeps what came over the cut, where the result crosses it.
+        Dictionary<int, Dimension> leaving = [];
+        foreach (TensorMemory memory in outgoing.Select(ValueOf).OfType<TensorMemory>())
+        {
+            leaving[memory.Storage] = memory.Bytes;
+        }
+
         foreach (int operation in operations)
         {
-            activations.Add(inference.Operations[operation], elsewhere);
+            OperationFacts facts = inference.Operations[operation];
+            activations.Add(facts, elsewhere);
+            foreach (TensorMemory made in facts.Created.Where(made => facts.SecondSaved != Dimension.Of(0) && leaving.ContainsKey(made.Storage)))
+            {
+                activations.arriving += leaving[made.Storage];
+            }
         }
 
         if (isLast)
@@ -76,8 +97,14 @@ internal sealed class StageActivations
         return bytes;
     }
 
-    /// <summary>Bytes that its graphs keep when the backward is to be differentiated as well.</summary>
-    public long? Twice(int samples) => SafeInteger.Add(Kept(samples), MemoryModel.Bytes(second, samples));
+    /// <summary>
+    /// Bytes that its graphs keep when the backward is to be differentiated as well, beside the gradients that come and go
+    /// over cuts.
+    /// </summary>
+    public long? Twice(int samples) => MemoryModel.Sum([Kept(samples), MemoryModel.Bytes(second, samples), -MemoryModel.Bytes(arriving, samples)]);
+
+    /// <summary>Bytes that the graph of its tangents keeps, beside those that come over the cut.</summary>
+    public long? Tangents(int samples) => MemoryModel.Bytes(tangents, samples);
 
     /// <summary>
     /// Bytes that a sweep over these graphs needs for a moment: the derivatives of the backward with respect to what the
@@ -138,6 +165,7 @@ internal sealed class StageActivations
         Keep((facts.Saved ?? default).Select(m => (TensorMemory?)m), elsewhere);
         passing.AddRange(facts.Created);
         second += facts.SecondSaved;
+        tangents += facts.TangentsSaved;
 
         // The gradient that comes and the one that goes are of about the size of what the operation made and used.
         Dimension largest = facts.Created.Count > 0 ? facts.Created[facts.Created.Count - 1].Bytes : Dimension.Of(0);
