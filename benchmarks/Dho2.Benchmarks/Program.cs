@@ -53,6 +53,7 @@ internal static class Program
         "            --divide N         batches are divided by N (default: 1; 8 with --quick)\n" +
         "            --results FILE     stored numbers, which are not measured again; --stored measures no others\n" +
         "            --plan             the plans' terms as well\n" +
+        "  memory-devices  peak memory of the fullest of 1, 2, 4 and 8 ranks; options as for memory\n" +
         "  generator what an edit costs in an editor\n" +
         "  step      optimizer steps against TorchSharp's, and against the bytes they move\n" +
         "            --threads N        threads of each method (default: 1)\n" +
@@ -72,8 +73,9 @@ internal static class Program
             {
                 ["traffic"] => TrafficTable.Run(),
                 ["admm", .. string[] rest] => AdmmTable.Run(rest),
-                ["memory", "--rank", string configuration, string stage, string divisor] => RankMeasurement.Run(Number(configuration), Number(stage), Number(divisor)),
-                ["memory", .. string[] rest] => RunMemory(rest),
+                ["memory", "--rank", string configuration, string stage, string divisor] => RankMeasurement.Run(configuration, Number(stage), Number(divisor)),
+                ["memory", .. string[] rest] => MemoryTable.Run(ParseMemory(rest)),
+                ["memory-devices", .. string[] rest] => DeviceTable.Run(ParseMemory(rest)),
                 ["checkpoint", "--folder", string folder, .. string[] rest] => CheckpointTable.Run(IsQuick(rest), folder),
                 ["checkpoint", .. string[] rest] => CheckpointTable.Run(IsQuick(rest), null),
                 ["communication", .. string[] rest] => CommunicationTable.Run(IsQuick(rest)),
@@ -103,12 +105,12 @@ internal static class Program
 
     private static int Number(string text) => int.Parse(text, System.Globalization.CultureInfo.InvariantCulture);
 
-    private static int RunMemory(string[] arguments)
+    private static MemoryTableOptions ParseMemory(string[] arguments)
     {
         string? Value(string option) => Array.IndexOf(arguments, option) is >= 0 and var at && at + 1 < arguments.Length ? arguments[at + 1] : null;
         bool Has(string flag) => Array.IndexOf(arguments, flag) >= 0;
-        return MemoryTable.Run(new(
-            Number(Value("--divide") ?? (Has("--quick") ? "8" : "1")), Value("--only"), Value("--results"), Has("--stored"), Has("--plan")));
+        return new(
+            Number(Value("--divide") ?? (Has("--quick") ? "8" : "1")), Value("--only"), Value("--results"), Has("--stored"), Has("--plan"));
     }
 
     private static bool IsQuick(string[] arguments) => arguments switch

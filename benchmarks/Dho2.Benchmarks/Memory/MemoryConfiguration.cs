@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using Dho2.Pipelines;
 using Dho2.Planning;
 
@@ -40,6 +41,25 @@ internal sealed record MemoryConfiguration(
         new("lstm, 2 stages, heavy-ball, gpipe", () => Lstm2.Pipeline, BaseKind.HeavyBall, false, 16384, IsHeldOut: true, Schedule.GPipe),
     ];
 
+    /// <summary>
+    /// Two models on 1, 2, 4 and 8 stages, with all micro-batches in flight: with fewer in flight one stage alone needs less.
+    /// </summary>
+    public static IReadOnlyList<MemoryConfiguration> OnDevices { get; } =
+    [
+        .. OnStages("resnet-110", false, 128, () => ResNet110On1.Pipeline, () => ResNet110On2.Pipeline, () => ResNet110On4.Pipeline, () => ResNet110On8.Pipeline),
+        .. OnStages("transformer", false, 192, () => TransformerOn1.Pipeline, () => TransformerOn2.Pipeline, () => TransformerOn4.Pipeline, () => TransformerOn8.Pipeline),
+        .. OnStages(
+            "resnet-110", true, 32, () => ResNet110On1.Pipeline, () => ResNet110CurvatureOn2.Pipeline, () => ResNet110CurvatureOn4.Pipeline, () => ResNet110CurvatureOn8.Pipeline),
+        .. OnStages("transformer", true, 48, () => TransformerOn1.Pipeline, () => TransformerOn2.Pipeline, () => TransformerOn4.Pipeline, () => TransformerOn8.Pipeline),
+    ];
+
+    /// <summary>Micro-batches of a step.</summary>
+    public int MicroBatches { get; init; } = 4;
+
+    /// <summary>The configuration of a name.</summary>
+    /// <param name="name">The name.</param>
+    public static MemoryConfiguration Find(string name) => All.Concat(OnDevices).Single(configuration => configuration.Name == name);
+
     /// <summary>The plan of the run.</summary>
     /// <param name="divisor">What the batch is divided by.</param>
     public Plan Plan(int divisor) =>
@@ -59,9 +79,16 @@ internal sealed record MemoryConfiguration(
         {
             Base = Base,
             Batch = Batch / divisor,
-            MicroBatches = 4,
+            MicroBatches = MicroBatches,
             Schedule = Schedule,
             Curvature = new(HasCurvature ? 2 : 0, 0, 1, 1, Batch / divisor, 0.1, 1, CurvatureScope.Global, Order: HasCurvature ? 4 : 0),
         },
     };
+
+    private static IEnumerable<MemoryConfiguration> OnStages(string name, bool hasCurvature, int batch, params Func<PipelineDefinition>[] models) =>
+        models.Select((model, i) => new MemoryConfiguration(
+            $"{name}{(hasCurvature ? ", curvature" : "")}, {1 << i} stage{(i > 0 ? "s" : "")}", model, BaseKind.Adam, hasCurvature, batch, IsHeldOut: false, Schedule.GPipe)
+        {
+            MicroBatches = 8,
+        });
 }

@@ -1,10 +1,7 @@
 using System;
 using System.Collections.Generic;
-using System.Diagnostics;
 using System.Globalization;
-using System.IO;
 using System.Linq;
-using System.Text.Json;
 using Dho2.Planning;
 
 namespace Dho2.Benchmarks.Memory;
@@ -12,47 +9,30 @@ namespace Dho2.Benchmarks.Memory;
 /// <summary>Compares the memory that plans foretell with what processes need: one process for each stage of each configuration.</summary>
 internal static class MemoryTable
 {
-    private static readonly MemoryKind[] OwnedKinds =
+    internal static readonly MemoryKind[] OwnedKinds =
         [MemoryKind.Parameters, MemoryKind.Gradients, MemoryKind.Optimizer, MemoryKind.Curvature, MemoryKind.Copy, MemoryKind.Admm];
-
-    private static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
     /// <summary>Measures and prints the table.</summary>
     /// <param name="options">What to measure.</param>
     public static int Run(MemoryTableOptions options)
     {
         int divisor = options.Divisor;
-        Dictionary<string, RankMemory> measured = options.Results is { } file && File.Exists(file)
-            ? JsonSerializer.Deserialize<Dictionary<string, RankMemory>>(File.ReadAllText(file))!
-            : [];
+        var measured = new MeasuredMemory(options.Results, options.IsStored);
         Console.WriteLine($"Peak resident memory over a baseline against the plan; batches / {divisor}; one process for each stage, one thread; {System.Environment.OSVersion}, .NET {System.Environment.Version}");
         Console.WriteLine("owned: buffers of the stage; rest: the batch, activations, temporaries and second-order graphs on top of them at the peak\n");
         Console.WriteLine("| configuration | held out | stage | owned MiB | planned | rest MiB | planned | error % | peak MiB | planned | error % |");
         Console.WriteLine("|---|---|---|---|---|---|---|---|---|---|---|");
         List<Row> rows = [];
-        for (int i = 0; i < MemoryConfiguration.All.Count; i++)
+        foreach (MemoryConfiguration configuration in MemoryConfiguration.All.Where(configuration => options.Only is null || configuration.Name.Contains(options.Only, StringComparison.Ordinal)))
         {
-            MemoryConfiguration configuration = MemoryConfiguration.All[i];
-            if (options.Only is { } only && !configuration.Name.Contains(only, StringComparison.Ordinal))
-            {
-                continue;
-            }
-
             foreach (StagePlan stage in configuration.Plan(divisor).Stages)
             {
-                string key = string.Create(CultureInfo.InvariantCulture, $"{configuration.Name}, stage {stage.Index}, batch {configuration.Batch / divisor}");
-                if (!measured.TryGetValue(key, out RankMemory? memory) && !options.IsStored)
-                {
-                    measured[key] = memory = Measure(i, stage.Index, divisor);
-                    Store(options.Results, measured);
-                }
-
                 if (options.IsPlanShown)
                 {
-                    Console.WriteLine($"{key}: {string.Join(", ", stage.PeakTerms.Select(term => $"{PlanReport.NameOf(term.Kind)} {MiB(term.Bytes ?? 0)}"))}");
+                    Console.WriteLine($"{configuration.Name}, stage {stage.Index}: {string.Join(", ", stage.PeakTerms.Select(term => $"{PlanReport.NameOf(term.Kind)} {MiB(term.Bytes ?? 0)}"))}");
                 }
 
-                if (memory is not null)
+                if (measured.Of(configuration, stage.Index, divisor) is { } memory)
                 {
                     rows.Add(new(configuration, stage, memory));
                     Console.WriteLine(rows[^1].ToString());
@@ -81,37 +61,7 @@ internal static class MemoryTable
 
     private static double At95(double[] sorted) => sorted[(int)Math.Ceiling(0.95 * sorted.Length) - 1];
 
-    private static void Store(string? file, Dictionary<string, RankMemory> measured)
-    {
-        if (file is not null)
-        {
-            File.WriteAllText(file, JsonSerializer.Serialize(measured, Indented) + "\n");
-        }
-    }
-
-    private static RankMemory Measure(int configuration, int stage, int divisor)
-    {
-        var start = new ProcessStartInfo(System.Environment.ProcessPath!, ["memory", "--rank", Text(configuration), Text(stage), Text(divisor)])
-        {
-            RedirectStandardOutput = true,
-            UseShellExecute = false,
-        };
-        foreach ((string name, string value) in RankMeasurement.Environment)
-        {
-            start.Environment[name] = value;
-        }
-
-        using Process process = Process.Start(start)!;
-        string output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return process.ExitCode == 0
-            ? JsonSerializer.Deserialize<RankMemory>(output.Trim().Split('\n')[^1])!
-            : throw new InvalidOperationException($"Stage {stage} of '{MemoryConfiguration.All[configuration].Name}' ended with status {process.ExitCode}: {output}");
-    }
-
-    private static string MiB(long bytes) => (bytes / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture);
-
-    private static string Text(int number) => number.ToString(CultureInfo.InvariantCulture);
+    internal static string MiB(long bytes) => (bytes / 1048576.0).ToString("0.0", CultureInfo.InvariantCulture);
 
     /// <summary>One stage: what was planned, and what was measured.</summary>
     private sealed record Row(MemoryConfiguration Configuration, StagePlan Plan, RankMemory Memory)

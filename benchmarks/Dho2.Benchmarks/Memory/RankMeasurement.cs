@@ -36,9 +36,9 @@ internal static partial class RankMeasurement
     };
 
     /// <summary>Measures one stage and prints the result as a line of JSON.</summary>
-    public static int Run(int configuration, int stage, int divisor)
+    public static int Run(string configuration, int stage, int divisor)
     {
-        MemoryConfiguration chosen = MemoryConfiguration.All[configuration];
+        MemoryConfiguration chosen = MemoryConfiguration.Find(configuration);
 
         // The same run, small: libraries are loaded, code is compiled, pools and threads are there.
         Train(chosen, stage, Math.Max(divisor, chosen.Batch / 32));
