@@ -7,6 +7,9 @@ namespace Dho2.Planning.Catalogue;
 /// <summary>Softmax and its kin, and normalisations by statistics.</summary>
 internal static class NormalisationOperations
 {
+    // Measured on batch norm on the CPU (docs/memory.md).
+    private const int SweepResults = 7;
+
     public static void AddTo(RuleTable table)
     {
         table.Add("softmax", static c => Softmax(c, c.Arguments.Constant("dim")));
@@ -164,7 +167,10 @@ internal static class NormalisationOperations
         {
             c.Save(x);
             c.SaveBytes(groups * Dimension.Of(2 * ElementTypes.SizeOf(x.Type ?? c.Elements)));
-            c.Facts.AddSecond(y.Bytes * Dimension.Of(2));
+            c.Facts.AddSecond(y.Bytes);
+
+            // Its second derivative is put together from elementwise operations, whose results are there together.
+            c.Facts.AddSweep(y.Bytes * Dimension.Of(SweepResults));
         }
 
         return y;

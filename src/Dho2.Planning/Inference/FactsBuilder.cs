@@ -10,6 +10,7 @@ internal sealed class FactsBuilder
     private Dimension work = Dimension.Of(0);
     private Dimension second = Dimension.Of(0);
     private Dimension tangents = Dimension.Of(0);
+    private Dimension sweep = Dimension.Of(0);
     private bool savedIsKnown = true;
     private bool? hasSecondDerivative = true;
 
@@ -47,6 +48,10 @@ internal sealed class FactsBuilder
     /// <param name="bytes">How much.</param>
     public void AddTangents(Dimension bytes) => tangents += bytes;
 
+    /// <summary>Notes what going through its second derivative needs for a moment, beside gradients as large as the result.</summary>
+    /// <param name="bytes">How much.</param>
+    public void AddSweep(Dimension bytes) => sweep += bytes;
+
     public void LacksSecondDerivative() => hasSecondDerivative = false;
 
     /// <summary>Takes down what is known of a second derivative; null for nothing.</summary>
@@ -67,10 +72,11 @@ internal sealed class FactsBuilder
         work = Dimension.Unknown;
         second = Dimension.Unknown;
         tangents = Dimension.Unknown;
+        sweep = Dimension.Unknown;
         created.Add(TensorMemory.Unknown);
         hasSecondDerivative = hasSecondDerivative == false ? false : null;
     }
 
     public OperationFacts Build() =>
-        new(work, savedIsKnown ? saved.ToEquatableArray() : null, created.ToEquatableArray(), second, tangents, hasSecondDerivative);
+        new(work, savedIsKnown ? saved.ToEquatableArray() : null, created.ToEquatableArray(), second, tangents, sweep, hasSecondDerivative);
 }

@@ -10,6 +10,7 @@ internal sealed class StageActivations
     private readonly HashSet<int> keptStorages = [];
     private readonly List<TensorMemory> passing = [];
     private readonly List<Dimension> gradients = [];
+    private readonly List<Dimension> sweeps = [];
     private readonly List<Dimension> copied = [];
     private int incomingCount;
     private Dimension second = Dimension.Of(0);
@@ -112,7 +113,7 @@ internal sealed class StageActivations
     /// </summary>
     public long? Sweep(int samples) => SafeInteger.Add(
         isKnown ? MemoryModel.Sum(kept.Where(m => m.Differentiable).Select(m => MemoryModel.Bytes(m.Bytes, samples))) : null,
-        Around(samples));
+        Most(sweeps, samples));
 
     /// <summary>
     /// Bytes needed for a moment: by the forward, whose intermediate results live to its end, or by the backward, for the
@@ -133,16 +134,16 @@ internal sealed class StageActivations
         long? forward = isKnown
             ? MemoryModel.Sum(passing.Where(m => !keptStorages.Contains(m.Storage)).Select(m => MemoryModel.Bytes(m.Bytes, samples)))
             : null;
-        return forward is { } f && Around(samples) is { } b ? System.Math.Max(f, b) : null;
+        return forward is { } f && Most(gradients, samples) is { } b ? System.Math.Max(f, b) : null;
     }
 
-    // The most that gradients around one operation need in a backward.
-    private long? Around(int samples)
+    // What is needed around one operation at a time: the most of it.
+    private static long? Most(List<Dimension> around, int samples)
     {
         long? most = 0;
-        foreach (Dimension gradient in gradients)
+        foreach (Dimension needed in around)
         {
-            most = MemoryModel.Bytes(gradient, samples) is { } bytes && most is { } sofar ? System.Math.Max(sofar, bytes) : null;
+            most = MemoryModel.Bytes(needed, samples) is { } bytes && most is { } sofar ? System.Math.Max(sofar, bytes) : null;
         }
 
         return most;
@@ -170,5 +171,6 @@ internal sealed class StageActivations
         // The gradient that comes and the one that goes are of about the size of what the operation made and used.
         Dimension largest = facts.Created.Count > 0 ? facts.Created[facts.Created.Count - 1].Bytes : Dimension.Of(0);
         gradients.Add(largest * Dimension.Of(2));
+        sweeps.Add((largest * Dimension.Of(2)) + facts.SweepBytes);
     }
 }

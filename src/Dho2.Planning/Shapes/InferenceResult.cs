@@ -26,6 +26,7 @@ public sealed record LayerFacts(EquatableArray<ParameterPlan>? Parameters, Equat
 /// <param name="Created">The tensors that it makes, result included; an unknown size where not all are known.</param>
 /// <param name="SecondSaved">Bytes that a backward with a graph keeps in addition, for a second backward; unknown where not known.</param>
 /// <param name="TangentsSaved">Bytes that the graph of its tangents keeps in addition, where it is differentiated; unknown where not known.</param>
+/// <param name="SweepBytes">Bytes that going through its second derivative needs for a moment, beside gradients as large as its result.</param>
 /// <param name="HasSecondDerivative">Whether it can be differentiated twice; null where unknown.</param>
 public sealed record OperationFacts(
     Dimension Work,
@@ -33,10 +34,11 @@ public sealed record OperationFacts(
     EquatableArray<TensorMemory> Created,
     Dimension SecondSaved,
     Dimension TangentsSaved,
+    Dimension SweepBytes,
     bool? HasSecondDerivative)
 {
     /// <summary>An operation of which nothing is known.</summary>
-    public static OperationFacts Unknown { get; } = new(Dimension.Unknown, null, new[] { TensorMemory.Unknown }.ToEquatableArray(), Dimension.Unknown, Dimension.Unknown, null);
+    public static OperationFacts Unknown { get; } = new(Dimension.Unknown, null, new[] { TensorMemory.Unknown }.ToEquatableArray(), Dimension.Unknown, Dimension.Unknown, Dimension.Unknown, null);
 }
 
 /// <summary>Memory of a tensor. Tensors with the same number share their memory: it counts once.</summary>

@@ -94,7 +94,7 @@ internal sealed class GradientReducer : IDisposable
 
     private void Reduce()
     {
-        torch.set_num_threads(1);
+        NativeThreads.Limit(1);
         foreach (int index in ready.GetConsumingEnumerable())
         {
             try

@@ -46,7 +46,7 @@ internal sealed class RankThreads
 
         // The setting is a thread's own, but also what new threads start from: this thread's is put back afterwards.
         int before = torch.get_num_threads();
-        Run(_ => torch.set_num_threads(nativeThreads));
+        Run(_ => NativeThreads.Limit(nativeThreads));
         torch.set_num_threads(before);
     }
 

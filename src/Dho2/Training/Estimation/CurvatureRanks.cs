@@ -43,7 +43,7 @@ internal sealed class CurvatureRanks
         Array.ForEach(threads, thread => thread.Start());
         Post(i =>
         {
-            torch.set_num_threads(nativeThreads);
+            NativeThreads.Limit(nativeThreads);
             ranks[i] = new CurvatureRank(setup, communicators[i]);
         });
     }
