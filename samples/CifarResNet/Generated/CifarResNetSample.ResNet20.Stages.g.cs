@@ -17,9 +17,9 @@ partial class ResNet20
 #line hidden
     /// <summary>Stage 0 of 2: conv, norm, wide.0, wide.1, wide.2, cutConv1, cutNorm1, cutProjection, cutProjectionNorm; 19,728 parameters.</summary>
     /// <remarks>
-    /// <para>Memory at the peak: 337 MiB of the 4 GiB of its device (8 %).</para>
+    /// <para>Memory at the peak: 333 MiB of the 4 GiB of its device (8 %).</para>
     /// <list type="bullet">
-    /// <item><description>second-order graphs: 328 MiB</description></item>
+    /// <item><description>second-order graphs: 324 MiB</description></item>
     /// <item><description>curvature basis: 3.84 MiB</description></item>
     /// <item><description>boundary buffers: 3.5 MiB</description></item>
     /// <item><description>curvature: 848 KiB</description></item>
