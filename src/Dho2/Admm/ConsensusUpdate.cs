@@ -91,7 +91,7 @@ public abstract class ConsensusUpdate : AdmmUpdate
         AdmmResiduals residuals = new(Math.Sqrt(squares[0]), Sigma * Math.Sqrt(squares[1]));
         if (balance?.Next(residuals, Sigma, SigmaCeiling) is { } sigma && sigma != Sigma)
         {
-            ScaledDual.mul_(Sigma / sigma);
+            ScaledDual.ScaleBy(Sigma / sigma);
             Sigma = sigma;
         }
 
@@ -124,19 +124,19 @@ internal sealed class GeneralConsensusUpdate : ConsensusUpdate
     public override double Relaxation { get; }
 
     public override void AddLocalTerm(Tensor gradient, Tensor parameters) =>
-        gradient.add_(parameters, Sigma).add_(Consensus, -Sigma).add_(ScaledDual, Sigma);
+        gradient.AddScaled(parameters, Sigma).AddScaled(Consensus, -Sigma).AddScaled(ScaledDual, Sigma);
 
     protected override void Agree(Tensor theta, ICommunicator replicas)
     {
         if (Relaxation != 1)
         {
-            theta.mul_(Relaxation).add_(Consensus, 1 - Relaxation);
+            theta.ScaleBy(Relaxation).AddScaled(Consensus, 1 - Relaxation);
         }
 
         ScaledDual.add_(theta);
         theta.copy_(ScaledDual);
         replicas.AllReduce(theta);
-        theta.div_(replicas.Size);
+        theta.DivideBy(replicas.Size);
         ScaledDual.sub_(theta);
     }
 }

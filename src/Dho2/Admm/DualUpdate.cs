@@ -71,7 +71,7 @@ internal sealed class GeneralDualUpdate(Tensor parameters, int period, double si
 
     protected override void Extrapolate(Tensor theta)
     {
-        Dual.add_(theta, Sigma).add_(Anchor, -Sigma);
-        theta.add_(Dual, 1 / Sigma);
+        Dual.AddScaled(theta, Sigma).AddScaled(Anchor, -Sigma);
+        theta.AddScaled(Dual, 1 / Sigma);
     }
 }

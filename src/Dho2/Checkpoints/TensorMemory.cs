@@ -107,7 +107,7 @@ internal static unsafe class TensorMemory
             Tensor target = into.narrow(0, start + at, length);
             if (weight is { } factor)
             {
-                target.add_(piece.to(into.dtype, into.device), factor);
+                target.AddScaled(piece.to(into.dtype, into.device), factor);
             }
             else
             {

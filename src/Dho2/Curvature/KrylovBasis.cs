@@ -172,7 +172,7 @@ internal sealed class KrylovBasis : IDisposable
     private void Append(Tensor vector, double norm)
     {
         using DisposeScope scope = NewDisposeScope();
-        stored.select(0, Count++).copy_(vector).div_(norm);
+        stored.select(0, Count++).copy_(vector).DivideBy(norm);
     }
 
     private double Component(int product, int row)

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Diagnostics;
 using System.Linq;
+using Dho2.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -301,7 +302,7 @@ public sealed class LanczosEstimator : IDisposable
 
         if (settings.L2 > 0)
         {
-            work!.add_(direction, settings.L2);
+            work!.AddScaled(direction, settings.L2);
         }
 
         return work!;
@@ -337,7 +338,7 @@ public sealed class LanczosEstimator : IDisposable
 
         // The sum of orthonormal rows has the square root of their number as its norm.
         double noise = settings.WarmStartNoise * Math.Sqrt(previous.Count) / space.Norm(start);
-        start.mul_(noise);
+        start.ScaleBy(noise);
         space.AddCombination(previous.Vectors, Enumerable.Repeat(1.0, previous.Count).ToArray(), start);
     }
 }

@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Communication;
+using Dho2.Numerics;
 using Dho2.Pipelines;
 using Dho2.Planning;
 using TorchSharp;
@@ -257,7 +258,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
         ties.Collect(products[flat.Segments.Count..], flat.Gradients);
         using (no_grad())
         {
-            product.copy_(flat.Gradients).mul_(countFactor);
+            product.copy_(flat.Gradients).ScaleBy(countFactor);
         }
 
         if (hasPart && ReducesProducts)
@@ -308,7 +309,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
 
         (Tensor sum, Tensor count) = CountedLoss(results, targets);
         counted += count.ToDouble();
-        return sum.div(batch.Sizes[microBatch]);
+        return sum.Over(batch.Sizes[microBatch]);
     }
 
     // What the loss counts is known once all micro-batches went forward; the matrix is linear in the loss, so that
@@ -391,7 +392,7 @@ public sealed class PipelineHessian : IHessianOperator, IDisposable
             graph.Forward(
                 stage.Twin,
                 stage.Incoming is null ? batch.MicroBatch(batch.Samples.Inputs, microBatch) : null,
-                stage.Outgoing is null ? results => hessian.LossOf(results, microBatch).mul(weight) : null);
+                stage.Outgoing is null ? results => hessian.LossOf(results, microBatch).Times(weight) : null);
             return stage.Outgoing is null ? [] : graph.Outputs.Select(output => output.detach());
         }
 

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using Dho2.Numerics;
 using static TorchSharp.torch;
 
 namespace Dho2.Curvature;
@@ -67,7 +68,7 @@ public sealed class Subspace : IDisposable
             space.FillRandom(row, seed, $"{draw}/{i}");
             using Tensor earlier = rows.narrow(0, 0, i);
             Orthogonaliser.Apply(space, earlier, row);
-            row.div_(space.Norm(row));
+            row.DivideBy(space.Norm(row));
         }
 
         return new Subspace(rows, eigenvalues, smallest);

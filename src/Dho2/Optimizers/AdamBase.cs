@@ -39,12 +39,12 @@ internal sealed class AdamBase : FlatBase
     {
         using DisposeScope scope = NewDisposeScope();
         BeginStep();
-        mean.mul_(settings.Decay).add_(gradient, 1 - settings.Decay);
-        square.mul_(settings.SecondDecay).addcmul_(gradient, gradient, 1 - settings.SecondDecay);
+        mean.ScaleBy(settings.Decay).AddScaled(gradient, 1 - settings.Decay);
+        square.ScaleBy(settings.SecondDecay).AddScaledProduct(gradient, gradient, 1 - settings.SecondDecay);
 
         // The gradient's memory takes the denominator, and then the step.
-        gradient.copy_(square).div_(SecondCorrection).sqrt_().add_(settings.Epsilon);
-        gradient.reciprocal_().mul_(mean).mul_(-learningRate / Correction);
+        gradient.copy_(square).DivideBy(SecondCorrection).sqrt_().IncreaseBy(settings.Epsilon);
+        gradient.reciprocal_().mul_(mean).ScaleBy(-learningRate / Correction);
     }
 
     internal override unsafe void ApplyTile(byte* gradient, long start, int count, double learningRate)

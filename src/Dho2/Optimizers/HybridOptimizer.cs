@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Curvature;
+using Dho2.Numerics;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -122,7 +123,7 @@ public sealed class HybridOptimizer : IDisposable
         double norm = model.Norm(gradient);
         if (settings.MaxGradientNorm > 0 && norm > settings.MaxGradientNorm)
         {
-            gradient.mul_(settings.MaxGradientNorm / norm);
+            gradient.ScaleBy(settings.MaxGradientNorm / norm);
         }
 
         return norm;
@@ -279,7 +280,7 @@ public sealed class HybridOptimizer : IDisposable
         direction.copy_(gradient);
         if (settings.L2 > 0)
         {
-            direction.add_(parameters, settings.L2);
+            direction.AddScaled(parameters, settings.L2);
         }
 
         if (Subspace is not null)
@@ -292,10 +293,10 @@ public sealed class HybridOptimizer : IDisposable
         firstOrder.Apply(direction, LearningRate);
         if (settings.WeightDecay > 0)
         {
-            direction.add_(parameters, -LearningRate * settings.WeightDecay);
+            direction.AddScaled(parameters, -LearningRate * settings.WeightDecay);
         }
 
-        parameters.add_(direction, Scale);
+        parameters.AddScaled(direction, Scale);
         if (Subspace is not null)
         {
             if (!TryPredictStep())

@@ -56,18 +56,18 @@ internal sealed class MomentumBase : FlatBase
         BeginStep();
         if (Momentum is null)
         {
-            gradient.mul_(-learningRate);
+            gradient.ScaleBy(-learningRate);
             return;
         }
 
-        Momentum.mul_(Decay).add_(gradient);
+        Momentum.ScaleBy(Decay).add_(gradient);
         if (GradientGain == 0)
         {
-            gradient.copy_(Momentum).mul_(-learningRate);
+            gradient.copy_(Momentum).ScaleBy(-learningRate);
         }
         else
         {
-            gradient.add_(Momentum, MomentumGain).mul_(-learningRate);
+            gradient.AddScaled(Momentum, MomentumGain).ScaleBy(-learningRate);
         }
     }
 

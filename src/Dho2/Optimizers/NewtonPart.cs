@@ -1,5 +1,6 @@
 using System;
 using Dho2.Curvature;
+using Dho2.Numerics;
 using static TorchSharp.torch;
 
 namespace Dho2.Optimizers;
@@ -57,7 +58,7 @@ internal sealed class NewtonPart : IDisposable
         if (oldVectors is not null && factor > 0)
         {
             Rest ??= space.Zeros();
-            Rest.mul_(RestFactor);
+            Rest.ScaleBy(RestFactor);
             space.AddCombination(oldVectors, Coefficients, Rest);
             space.Project(newVectors, Rest, coefficients);
             space.AddCombination(newVectors, Array.ConvertAll(coefficients, c => -c), Rest);

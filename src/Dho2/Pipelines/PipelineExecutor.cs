@@ -3,6 +3,7 @@ using System.Collections.Generic;
 using System.Diagnostics;
 using System.Linq;
 using Dho2.Communication;
+using Dho2.Numerics;
 using Dho2.Planning;
 using TorchSharp;
 
@@ -247,7 +248,7 @@ public sealed class PipelineExecutor : IDisposable
         }
 
         (torch.Tensor sum, torch.Tensor count) = CountedLoss(outputs, targets);
-        return (sum / samples, count.ToDouble());
+        return (sum.Over(samples), count.ToDouble());
     }
 
     // What is finished group by group is taken care of there, and may be being reduced by now.

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using Dho2.Numerics;
 using Dho2.Planning;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -15,7 +16,6 @@ internal sealed class StageWork
     private readonly CutPlan? incoming;
     private readonly CutPlan? outgoing;
     private readonly Lazy<torch.Tensor[]> parameters;
-
 
     public StageWork(IPipelineStage stage, StageContext context, IReadOnlyList<CutPlan> cuts)
     {
@@ -249,7 +249,7 @@ internal sealed class StageWork
     {
         if (slot.Loss is { } value)
         {
-            return value.requires_grad ? ([value], [torch.full_like(value, weight)]) : ([], []);
+            return value.requires_grad ? ([value], [value.Filled(weight)]) : ([], []);
         }
 
         var roots = new List<torch.Tensor>();

@@ -4,6 +4,7 @@ using System.Linq;
 using Dho2.Admm;
 using Dho2.Checkpoints;
 using Dho2.Communication;
+using Dho2.Numerics;
 using Dho2.Pipelines;
 using TorchSharp;
 
@@ -97,7 +98,7 @@ internal sealed class AgreedState : IDisposable
             if (rounds is null)
             {
                 replicas.AllReduce(value);
-                value.div_(replicas.Size);
+                value.DivideBy(replicas.Size);
             }
 
             agreed.Add((name, value));
@@ -126,7 +127,7 @@ internal sealed class AgreedState : IDisposable
         foreach (torch.Tensor buffer in buffers)
         {
             replicas.AllReduce(buffer);
-            buffer.div_(replicas.Size);
+            buffer.DivideBy(replicas.Size);
         }
     }
 

@@ -6,6 +6,7 @@ using Dho2.Admm;
 using Dho2.Communication;
 using Dho2.Curvature;
 using Dho2.Data;
+using Dho2.Numerics;
 using Dho2.Optimizers;
 using Dho2.Pipelines;
 using Dho2.Planning;
@@ -427,7 +428,7 @@ internal sealed partial class TrainingRank : IDisposable
         Span<double> count = [executor.IsLast ? executor.Count : 0];
         (local ? pipeline : workers).AllReduce(count);
         double factor = count[0] > 0 ? samples / count[0] : 0;
-        gradient.mul_(factor);
+        gradient.ScaleBy(factor);
         loss *= factor;
         return count[0];
     }

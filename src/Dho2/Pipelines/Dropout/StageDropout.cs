@@ -1,4 +1,5 @@
 using System;
+using Dho2.Numerics;
 using TorchSharp;
 
 namespace Dho2.Pipelines;
@@ -70,6 +71,6 @@ public sealed class StageDropout : torch.nn.Module<torch.Tensor, torch.Tensor>
     {
         generator.manual_seed(seeds.Next());
         using IDisposable noGrad = torch.no_grad();
-        return torch.empty_like(input).bernoulli_(1 - p, generator).div_(1 - p);
+        return torch.empty_like(input).bernoulli_(1 - p, generator).DivideBy(1 - p);
     }
 }

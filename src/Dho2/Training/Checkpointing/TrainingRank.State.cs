@@ -5,6 +5,7 @@ using Dho2.Admm;
 using Dho2.Checkpoints;
 using Dho2.Communication;
 using Dho2.Curvature;
+using Dho2.Numerics;
 using Dho2.Optimizers;
 using Dho2.Pipelines;
 using TorchSharp;
@@ -329,7 +330,7 @@ internal sealed partial class TrainingRank : IStateful
         {
             using torch.Tensor mean = dual.clone();
             replicas.AllReduce(mean);
-            dual.sub_(mean.div_(replicas.Size));
+            dual.sub_(mean.DivideBy(replicas.Size));
         }
     }
 }
