@@ -133,7 +133,7 @@ internal sealed class GeneralConsensusUpdate : ConsensusUpdate
             theta.ScaleBy(Relaxation).AddScaled(Consensus, 1 - Relaxation);
         }
 
-        ScaledDual.add_(theta);
+        ScaledDual.Increase(theta);
         theta.copy_(ScaledDual);
         replicas.AllReduce(theta);
         theta.DivideBy(replicas.Size);

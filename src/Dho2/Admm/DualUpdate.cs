@@ -67,7 +67,7 @@ public abstract class DualUpdate : AdmmUpdate
 internal sealed class GeneralDualUpdate(Tensor parameters, int period, double sigma)
     : DualUpdate(parameters, parameters.NumberOfElements, period, sigma)
 {
-    public override void AddLocalTerm(Tensor gradient, Tensor parameters) => gradient.add_(Dual);
+    public override void AddLocalTerm(Tensor gradient, Tensor parameters) => gradient.Increase(Dual);
 
     protected override void Extrapolate(Tensor theta)
     {

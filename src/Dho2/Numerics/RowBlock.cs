@@ -72,7 +72,7 @@ internal static class RowBlock
             using DisposeScope sliceScope = NewDisposeScope();
             long length = Math.Min(Slice, vector.NumberOfElements - start);
             Tensor slice = vector.narrow(0, start, length).to(ScalarType.Float64);
-            sum.add_(rows.narrow(1, start, length).to(ScalarType.Float64).mv(slice));
+            sum.Increase(rows.narrow(1, start, length).to(ScalarType.Float64).mv(slice));
         }
 
         sum.cpu().data<double>().ToArray().CopyTo(result);
@@ -89,7 +89,7 @@ internal static class RowBlock
             using DisposeScope sliceScope = NewDisposeScope();
             long length = Math.Min(Slice, vector.NumberOfElements - start);
             Tensor slice = rows.narrow(1, start, length).to(vector.dtype);
-            vector.narrow(0, start, length).add_(slice.t().mv(factors));
+            vector.narrow(0, start, length).Increase(slice.t().mv(factors));
         }
     }
 

@@ -7,7 +7,8 @@ namespace Dho2.Numerics;
 /// <remarks>
 /// TorchSharp 0.107 turns the number into a native scalar that its wrapper's finalizer frees, and passes the scalar's address to
 /// native code without keeping the wrapper alive: collected in the middle of the call, it is gone before it is read, and
-/// the operation throws or computes with something else. Here it lives until the call is over.
+/// the operation throws or computes with something else. Here it lives until the call is over. Overloads that leave out a
+/// factor of 1 make one themselves, which is no better.
 /// </remarks>
 internal static class ScalarOperations
 {
@@ -32,6 +33,14 @@ internal static class ScalarOperations
         return tensor.add_(other, scalar);
     }
 
+    /// <summary>Adds in place.</summary>
+    public static Tensor Increase(this Tensor tensor, Tensor other)
+    {
+        // An integer: tensors of integers take no other.
+        using Scalar one = 1;
+        return tensor.add_(other, one);
+    }
+
     /// <summary>Adds a multiple of an elementwise product in place.</summary>
     public static Tensor AddScaledProduct(this Tensor tensor, Tensor left, Tensor right, double factor)
     {
@@ -43,7 +52,8 @@ internal static class ScalarOperations
     public static Tensor IncreaseBy(this Tensor tensor, double number)
     {
         using Scalar scalar = number;
-        return tensor.add_(scalar);
+        using Scalar one = 1;
+        return tensor.add_(scalar, one);
     }
 
     /// <summary>A multiple of a tensor.</summary>

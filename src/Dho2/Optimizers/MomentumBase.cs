@@ -60,7 +60,7 @@ internal sealed class MomentumBase : FlatBase
             return;
         }
 
-        Momentum.ScaleBy(Decay).add_(gradient);
+        Momentum.ScaleBy(Decay).Increase(gradient);
         if (GradientGain == 0)
         {
             gradient.copy_(Momentum).ScaleBy(-learningRate);

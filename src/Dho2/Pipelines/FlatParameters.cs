@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using Dho2.Numerics;
 using TorchSharp;
 using TorchSharp.Modules;
 
@@ -164,7 +165,7 @@ public sealed class FlatParameters : IDisposable
             for (long end = start + length; start < end; start += step)
             {
                 torch.Tensor part = roundedGradients.narrow(0, start, Math.Min(step, end - start));
-                Gradients.narrow(0, start, part.NumberOfElements).add_(part);
+                Gradients.narrow(0, start, part.NumberOfElements).Increase(part);
                 part.zero_();
             }
         }

@@ -48,6 +48,8 @@ public class ScalarOperationsTests
         using Tensor three = ones(2, ScalarType.Float64) * 3;
         Assert.Equal(6, three.clone().ScaleBy(2)[0].ToDouble());
         Assert.Equal(1.5, three.clone().DivideBy(2)[0].ToDouble());
+        Assert.Equal(6, three.clone().Increase(three)[0].ToDouble());
+        Assert.Equal(2, ones(1, ScalarType.Int64).Increase(ones(1, ScalarType.Int64)).ToInt64());
         Assert.Equal(9, three.clone().AddScaled(three, 2)[0].ToDouble());
         Assert.Equal(21, three.clone().AddScaledProduct(three, three, 2)[0].ToDouble());
         Assert.Equal(5, three.clone().IncreaseBy(2)[0].ToDouble());

@@ -1,6 +1,7 @@
 using System;
 using System.Linq;
 using System.Threading;
+using Dho2.Numerics;
 using TorchSharp;
 
 namespace Dho2.Communication;
@@ -76,7 +77,7 @@ internal sealed class InProcessCommunicator(InProcessGroup group, int rank, Rank
             {
                 if (reduction == Reduction.Sum)
                 {
-                    segments[0].add_(segment.to(segments[0].device));
+                    segments[0].Increase(segment.to(segments[0].device));
                 }
                 else
                 {
@@ -129,7 +130,7 @@ internal sealed class InProcessCommunicator(InProcessGroup group, int rank, Rank
             torch.Tensor sum = Share(0).clone();
             for (int other = 1; other < Size; other++)
             {
-                sum.add_(Share(other).to(sum.device));
+                sum.Increase(Share(other).to(sum.device));
             }
 
             result.copy_(sum);

@@ -5,6 +5,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Linq;
 using System.Threading;
+using Dho2.Numerics;
 using TorchSharp;
 
 namespace Dho2.Communication.Nccl;
@@ -133,7 +134,7 @@ internal sealed class NcclCommunicator : ICommunicator
             torch.Tensor sum = rows.select(0, 0);
             for (int other = 1; other < Size; other++)
             {
-                _ = reduction == Reduction.Sum ? sum.add_(rows.select(0, other)) : sum.copy_(torch.maximum(sum, rows.select(0, other)));
+                _ = reduction == Reduction.Sum ? sum.Increase(rows.select(0, other)) : sum.copy_(torch.maximum(sum, rows.select(0, other)));
             }
 
             flat.copy_(sum);
@@ -197,7 +198,7 @@ internal sealed class NcclCommunicator : ICommunicator
             torch.Tensor sum = rows.select(0, 0);
             for (int other = 1; other < Size; other++)
             {
-                sum.add_(rows.select(0, other));
+                sum.Increase(rows.select(0, other));
             }
 
             result.copy_(sum.narrow(0, Rank * result.numel(), result.numel()));

@@ -469,7 +469,7 @@ internal abstract unsafe class HostCommunicator : ICommunicator
 
         if (reduction == Reduction.Sum)
         {
-            sum.add_(part);
+            sum.Increase(part);
         }
         else
         {

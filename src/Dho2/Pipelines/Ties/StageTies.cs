@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Communication;
+using Dho2.Numerics;
 using TorchSharp;
 using TorchSharp.Modules;
 
@@ -49,7 +50,7 @@ internal sealed class StageTies : IDisposable
         using IDisposable noGrad = torch.no_grad();
         for (int i = 0; i < rounded.Length; i++)
         {
-            gradients[i].add_(rounded[i]);
+            gradients[i].Increase(rounded[i]);
             rounded[i].zero_();
         }
     }

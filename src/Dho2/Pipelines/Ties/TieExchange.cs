@@ -2,6 +2,7 @@ using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Communication;
+using Dho2.Numerics;
 using TorchSharp;
 using TorchSharp.Modules;
 
@@ -116,7 +117,7 @@ internal sealed class TieExchange
             {
                 torch.Tensor part = pipeline!.Receive(mirror);
                 RequireShape(tie, part.shape, tie.Segment!.Shape);
-                tie.Segment.ViewOf(owned).add_(part);
+                tie.Segment.ViewOf(owned).Increase(part);
             }
         }
     }
