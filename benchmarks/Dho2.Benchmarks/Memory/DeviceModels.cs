@@ -1,3 +1,4 @@
+using System.Linq;
 using Dho2;
 using TorchSharp;
 using TorchSharp.Modules;
@@ -88,7 +89,7 @@ public partial class ResNet110On1 : Module<Tensor, Tensor>
     [Stage(0)] private readonly Conv2d conv = Conv2d(3, 16, 3, padding: 1, bias: false);
     [Stage(0)] private readonly BatchNorm2d norm = BatchNorm2d(16);
     [Stage(0)]
-    private readonly ModuleList<ResidualBlock> blocks = Blocks();
+    private readonly ModuleList<ResidualBlock> blocks = ModuleList(Enumerable.Range(0, 54).Select(i => new ResidualBlock((i is 18 or 36 ? 8 : 16) << (i / 18), 16 << (i / 18))).ToArray());
     [Stage(0)] private readonly Linear head = Linear(64, 10);
 
     public override Tensor forward(Tensor x)
@@ -100,17 +101,6 @@ public partial class ResNet110On1 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([2L, 3L]));
-    }
-
-    private static ModuleList<ResidualBlock> Blocks()
-    {
-        var blocks = new ModuleList<ResidualBlock>();
-        for (int i = 0; i < 54; i++)
-        {
-            blocks.append(new ResidualBlock(i is 18 or 36 ? 8 << (i / 18) : 16 << (i / 18), 16 << (i / 18)));
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
@@ -126,7 +116,7 @@ public partial class ResNet110On2 : Module<Tensor, Tensor>
     [Stage(0)] private readonly Conv2d conv = Conv2d(3, 16, 3, padding: 1, bias: false);
     [Stage(0)] private readonly BatchNorm2d norm = BatchNorm2d(16);
     [Stage(0), Stage(1, From = 16)]
-    private readonly ModuleList<ResidualBlock> blocks = Blocks();
+    private readonly ModuleList<ResidualBlock> blocks = ModuleList(Enumerable.Range(0, 54).Select(i => new ResidualBlock((i is 18 or 36 ? 8 : 16) << (i / 18), 16 << (i / 18))).ToArray());
     [Stage(1)] private readonly Linear head = Linear(64, 10);
 
     public override Tensor forward(Tensor x)
@@ -138,17 +128,6 @@ public partial class ResNet110On2 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([2L, 3L]));
-    }
-
-    private static ModuleList<ResidualBlock> Blocks()
-    {
-        var blocks = new ModuleList<ResidualBlock>();
-        for (int i = 0; i < 54; i++)
-        {
-            blocks.append(new ResidualBlock(i is 18 or 36 ? 8 << (i / 18) : 16 << (i / 18), 16 << (i / 18)));
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
@@ -164,7 +143,7 @@ public partial class ResNet110On4 : Module<Tensor, Tensor>
     [Stage(0)] private readonly Conv2d conv = Conv2d(3, 16, 3, padding: 1, bias: false);
     [Stage(0)] private readonly BatchNorm2d norm = BatchNorm2d(16);
     [Stage(0), Stage(1, From = 8), Stage(2, From = 16), Stage(3, From = 30)]
-    private readonly ModuleList<ResidualBlock> blocks = Blocks();
+    private readonly ModuleList<ResidualBlock> blocks = ModuleList(Enumerable.Range(0, 54).Select(i => new ResidualBlock((i is 18 or 36 ? 8 : 16) << (i / 18), 16 << (i / 18))).ToArray());
     [Stage(3)] private readonly Linear head = Linear(64, 10);
 
     public override Tensor forward(Tensor x)
@@ -176,17 +155,6 @@ public partial class ResNet110On4 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([2L, 3L]));
-    }
-
-    private static ModuleList<ResidualBlock> Blocks()
-    {
-        var blocks = new ModuleList<ResidualBlock>();
-        for (int i = 0; i < 54; i++)
-        {
-            blocks.append(new ResidualBlock(i is 18 or 36 ? 8 << (i / 18) : 16 << (i / 18), 16 << (i / 18)));
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
@@ -202,7 +170,7 @@ public partial class ResNet110On8 : Module<Tensor, Tensor>
     [Stage(0)] private readonly Conv2d conv = Conv2d(3, 16, 3, padding: 1, bias: false);
     [Stage(0)] private readonly BatchNorm2d norm = BatchNorm2d(16);
     [Stage(0), Stage(1, From = 4), Stage(2, From = 8), Stage(3, From = 12), Stage(4, From = 16), Stage(5, From = 22), Stage(6, From = 30), Stage(7, From = 40)]
-    private readonly ModuleList<ResidualBlock> blocks = Blocks();
+    private readonly ModuleList<ResidualBlock> blocks = ModuleList(Enumerable.Range(0, 54).Select(i => new ResidualBlock((i is 18 or 36 ? 8 : 16) << (i / 18), 16 << (i / 18))).ToArray());
     [Stage(7)] private readonly Linear head = Linear(64, 10);
 
     public override Tensor forward(Tensor x)
@@ -214,17 +182,6 @@ public partial class ResNet110On8 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([2L, 3L]));
-    }
-
-    private static ModuleList<ResidualBlock> Blocks()
-    {
-        var blocks = new ModuleList<ResidualBlock>();
-        for (int i = 0; i < 54; i++)
-        {
-            blocks.append(new ResidualBlock(i is 18 or 36 ? 8 << (i / 18) : 16 << (i / 18), 16 << (i / 18)));
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
@@ -240,7 +197,7 @@ public partial class ResNet110CurvatureOn2 : Module<Tensor, Tensor>
     [Stage(0)] private readonly Conv2d conv = Conv2d(3, 16, 3, padding: 1, bias: false);
     [Stage(0)] private readonly BatchNorm2d norm = BatchNorm2d(16);
     [Stage(0), Stage(1, From = 19)]
-    private readonly ModuleList<ResidualBlock> blocks = Blocks();
+    private readonly ModuleList<ResidualBlock> blocks = ModuleList(Enumerable.Range(0, 54).Select(i => new ResidualBlock((i is 18 or 36 ? 8 : 16) << (i / 18), 16 << (i / 18))).ToArray());
     [Stage(1)] private readonly Linear head = Linear(64, 10);
 
     public override Tensor forward(Tensor x)
@@ -252,17 +209,6 @@ public partial class ResNet110CurvatureOn2 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([2L, 3L]));
-    }
-
-    private static ModuleList<ResidualBlock> Blocks()
-    {
-        var blocks = new ModuleList<ResidualBlock>();
-        for (int i = 0; i < 54; i++)
-        {
-            blocks.append(new ResidualBlock(i is 18 or 36 ? 8 << (i / 18) : 16 << (i / 18), 16 << (i / 18)));
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
@@ -278,7 +224,7 @@ public partial class ResNet110CurvatureOn4 : Module<Tensor, Tensor>
     [Stage(0)] private readonly Conv2d conv = Conv2d(3, 16, 3, padding: 1, bias: false);
     [Stage(0)] private readonly BatchNorm2d norm = BatchNorm2d(16);
     [Stage(0), Stage(1, From = 9), Stage(2, From = 19), Stage(3, From = 36)]
-    private readonly ModuleList<ResidualBlock> blocks = Blocks();
+    private readonly ModuleList<ResidualBlock> blocks = ModuleList(Enumerable.Range(0, 54).Select(i => new ResidualBlock((i is 18 or 36 ? 8 : 16) << (i / 18), 16 << (i / 18))).ToArray());
     [Stage(3)] private readonly Linear head = Linear(64, 10);
 
     public override Tensor forward(Tensor x)
@@ -290,17 +236,6 @@ public partial class ResNet110CurvatureOn4 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([2L, 3L]));
-    }
-
-    private static ModuleList<ResidualBlock> Blocks()
-    {
-        var blocks = new ModuleList<ResidualBlock>();
-        for (int i = 0; i < 54; i++)
-        {
-            blocks.append(new ResidualBlock(i is 18 or 36 ? 8 << (i / 18) : 16 << (i / 18), 16 << (i / 18)));
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
@@ -316,7 +251,7 @@ public partial class ResNet110CurvatureOn8 : Module<Tensor, Tensor>
     [Stage(0)] private readonly Conv2d conv = Conv2d(3, 16, 3, padding: 1, bias: false);
     [Stage(0)] private readonly BatchNorm2d norm = BatchNorm2d(16);
     [Stage(0), Stage(1, From = 4), Stage(2, From = 8), Stage(3, From = 13), Stage(4, From = 18), Stage(5, From = 27), Stage(6, From = 36), Stage(7, From = 45)]
-    private readonly ModuleList<ResidualBlock> blocks = Blocks();
+    private readonly ModuleList<ResidualBlock> blocks = ModuleList(Enumerable.Range(0, 54).Select(i => new ResidualBlock((i is 18 or 36 ? 8 : 16) << (i / 18), 16 << (i / 18))).ToArray());
     [Stage(7)] private readonly Linear head = Linear(64, 10);
 
     public override Tensor forward(Tensor x)
@@ -328,17 +263,6 @@ public partial class ResNet110CurvatureOn8 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([2L, 3L]));
-    }
-
-    private static ModuleList<ResidualBlock> Blocks()
-    {
-        var blocks = new ModuleList<ResidualBlock>();
-        for (int i = 0; i < 54; i++)
-        {
-            blocks.append(new ResidualBlock(i is 18 or 36 ? 8 << (i / 18) : 16 << (i / 18), 16 << (i / 18)));
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
@@ -355,7 +279,7 @@ public partial class TransformerOn1 : Module<Tensor, Tensor>
 {
     [Stage(0)] private readonly Linear embed = Linear(64, 128);
     [Stage(0)]
-    private readonly ModuleList<TransformerBlock> blocks = Blocks();
+    private readonly ModuleList<TransformerBlock> blocks = ModuleList(Enumerable.Range(0, 16).Select(_ => new TransformerBlock()).ToArray());
     [Stage(0)] private readonly Linear head = Linear(128, 10);
 
     public override Tensor forward(Tensor x)
@@ -367,17 +291,6 @@ public partial class TransformerOn1 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([1L]));
-    }
-
-    private static ModuleList<TransformerBlock> Blocks()
-    {
-        var blocks = new ModuleList<TransformerBlock>();
-        for (int i = 0; i < 16; i++)
-        {
-            blocks.append(new TransformerBlock());
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
@@ -392,7 +305,7 @@ public partial class TransformerOn2 : Module<Tensor, Tensor>
 {
     [Stage(0)] private readonly Linear embed = Linear(64, 128);
     [Stage(0), Stage(1, From = 8)]
-    private readonly ModuleList<TransformerBlock> blocks = Blocks();
+    private readonly ModuleList<TransformerBlock> blocks = ModuleList(Enumerable.Range(0, 16).Select(_ => new TransformerBlock()).ToArray());
     [Stage(1)] private readonly Linear head = Linear(128, 10);
 
     public override Tensor forward(Tensor x)
@@ -404,17 +317,6 @@ public partial class TransformerOn2 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([1L]));
-    }
-
-    private static ModuleList<TransformerBlock> Blocks()
-    {
-        var blocks = new ModuleList<TransformerBlock>();
-        for (int i = 0; i < 16; i++)
-        {
-            blocks.append(new TransformerBlock());
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
@@ -429,7 +331,7 @@ public partial class TransformerOn4 : Module<Tensor, Tensor>
 {
     [Stage(0)] private readonly Linear embed = Linear(64, 128);
     [Stage(0), Stage(1, From = 4), Stage(2, From = 8), Stage(3, From = 12)]
-    private readonly ModuleList<TransformerBlock> blocks = Blocks();
+    private readonly ModuleList<TransformerBlock> blocks = ModuleList(Enumerable.Range(0, 16).Select(_ => new TransformerBlock()).ToArray());
     [Stage(3)] private readonly Linear head = Linear(128, 10);
 
     public override Tensor forward(Tensor x)
@@ -441,17 +343,6 @@ public partial class TransformerOn4 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([1L]));
-    }
-
-    private static ModuleList<TransformerBlock> Blocks()
-    {
-        var blocks = new ModuleList<TransformerBlock>();
-        for (int i = 0; i < 16; i++)
-        {
-            blocks.append(new TransformerBlock());
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
@@ -466,7 +357,7 @@ public partial class TransformerOn8 : Module<Tensor, Tensor>
 {
     [Stage(0)] private readonly Linear embed = Linear(64, 128);
     [Stage(0), Stage(1, From = 2), Stage(2, From = 4), Stage(3, From = 6), Stage(4, From = 8), Stage(5, From = 10), Stage(6, From = 12), Stage(7, From = 14)]
-    private readonly ModuleList<TransformerBlock> blocks = Blocks();
+    private readonly ModuleList<TransformerBlock> blocks = ModuleList(Enumerable.Range(0, 16).Select(_ => new TransformerBlock()).ToArray());
     [Stage(7)] private readonly Linear head = Linear(128, 10);
 
     public override Tensor forward(Tensor x)
@@ -478,17 +369,6 @@ public partial class TransformerOn8 : Module<Tensor, Tensor>
         }
 
         return head.forward(x.mean([1L]));
-    }
-
-    private static ModuleList<TransformerBlock> Blocks()
-    {
-        var blocks = new ModuleList<TransformerBlock>();
-        for (int i = 0; i < 16; i++)
-        {
-            blocks.append(new TransformerBlock());
-        }
-
-        return blocks;
     }
 
     private static Tensor Loss(Tensor logits, Tensor labels) => cross_entropy(logits, labels);
