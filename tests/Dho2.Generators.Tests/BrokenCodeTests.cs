@@ -61,6 +61,7 @@ public sealed class BrokenCodeTests
     [InlineData("private static Tensor Loss(", "private const int Loss = 1; private static Tensor Loss(")]
     [InlineData("private readonly Linear a = Linear(8, 8);", "private readonly ModuleList<Tensor> a = new();")]
     [InlineData("[Stage(1)] private readonly Linear b", "[Stage(1), Stage1] private readonly Linear b")]
+    [InlineData("public override Tensor forward", "public Net() : base(\"net\") { } RegisterComponents(); public override Tensor forward")]
     [InlineData("public override Tensor forward", "[Stage1] public override Tensor forward")]
     [InlineData("public partial class Net", "private partial class Net")]
     [InlineData("public partial class Net", "protected partial class Net")]

@@ -88,6 +88,19 @@ public sealed class ProblemTests
         AssertProblem(kind, ModelSource.Net(Layers, "return b.forward(a.forward(x));", header: header, after: "public abstract class Base : Module<Tensor, Tensor> { protected Base() : base(\"base\") { } }"));
 
     [Theory]
+    [InlineData("public Net(int size = 8) : base(\"net\") { } public Net(int size = 8, int classes = 4) : base(\"net\") { }")]
+    [InlineData("public Net() : base(\"net\") { } Net();")]
+    public void ConstructorsThatNewCannotChooseFromAreReportedAtTheName(string constructors) => AssertProblem(
+        ModelProblemKind.UnsupportedForm,
+        ModelSource.Net(Layers + "\n" + constructors, "return b.forward(a.forward(x));", header: "public partial class [|Net|] : Module<Tensor, Tensor>"));
+
+    [Theory]
+    [InlineData("public Net() : base(\"net\") { } public Net(int size = 8) : base(\"net\") { }")]
+    [InlineData("public Net(int size = 8) : base(\"net\") { } public Net(int size, int classes) : base(\"net\") { }")]
+    public void ConstructorsThatNewChoosesFromAreNot(string constructors) =>
+        Assert.Empty(Reading.Read(ModelSource.Net(Layers + "\n" + constructors, "return b.forward(a.forward(x));")).Problems);
+
+    [Theory]
     [InlineData("private Tensor [|Loss|](Tensor logits, Tensor labels) => logits;")]
     [InlineData("private static double [|Loss|](Tensor logits, Tensor labels) => 0;")]
     [InlineData("private static Tensor [|Loss|]() => ones(1);")]

@@ -51,10 +51,7 @@ internal static class ClassForm
 
     /// <summary>The constructor that makes the unsplit model; null where the user wrote none.</summary>
     public static IMethodSymbol? Constructor(ReadingContext context, INamedTypeSymbol type) =>
-        Constructors(context, type)
-            .Where(constructor => constructor.Parameters.All(parameter => parameter.IsOptional))
-            .OrderBy(constructor => constructor.Parameters.Length)
-            .FirstOrDefault();
+        WithoutArguments(context, type).FirstOrDefault();
 
     /// <summary>Whether the user wrote a constructor.</summary>
     public static bool HasConstructor(ReadingContext context, INamedTypeSymbol type) => Constructors(context, type).Any();
@@ -95,6 +92,20 @@ internal static class ClassForm
         type.InstanceConstructors.Where(constructor =>
             !constructor.IsImplicitlyDeclared && !UserSyntax.IsGenerated(constructor, context.Cancellation));
 
+    /// <summary>The constructors that need no arguments, with the fewest parameters first.</summary>
+    private static IEnumerable<IMethodSymbol> WithoutArguments(ReadingContext context, INamedTypeSymbol type) =>
+        Constructors(context, type)
+            .Where(constructor => constructor.Parameters.All(parameter => parameter.IsOptional))
+            .OrderBy(constructor => constructor.Parameters.Length);
+
+    /// <summary>
+    /// Whether a <see langword="new"/> without arguments could call more than one constructor: one without parameters comes
+    /// before all others, but several with nothing but defaults are equals.
+    /// </summary>
+    private static bool IsAmbiguous(IReadOnlyList<IMethodSymbol> withoutArguments) =>
+        withoutArguments.Count > 1
+        && (withoutArguments[0].Parameters.Length > 0 || withoutArguments[1].Parameters.Length == 0);
+
     private static string? ReasonAgainstParts(INamedTypeSymbol type)
     {
         for (INamedTypeSymbol? outer = type; outer is not null; outer = outer.ContainingType)
@@ -130,9 +141,15 @@ internal static class ClassForm
             return $"it derives from '{type.BaseType?.Name}'; it must derive from TorchSharp's Module<...> itself, and hold what it shares as layers";
         }
 
-        if (HasConstructor(context, type) && Constructor(context, type) is null)
+        List<IMethodSymbol> withoutArguments = WithoutArguments(context, type).ToList();
+        if (withoutArguments.Count == 0 && HasConstructor(context, type))
         {
             return "its constructors need arguments; add one without, or give the parameters defaults";
+        }
+
+        if (IsAmbiguous(withoutArguments))
+        {
+            return $"'new {type.Name}()' could call more than one of its constructors; keep one that needs no arguments";
         }
 
         return type.GetMembers().Any(member => member is IFieldSymbol { IsRequired: true } or IPropertySymbol { IsRequired: true })
