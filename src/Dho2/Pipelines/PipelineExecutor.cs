@@ -15,11 +15,14 @@ namespace Dho2.Pipelines;
 /// </summary>
 public sealed class PipelineExecutor : IDisposable
 {
+    private static readonly string[] Names = Enum.GetNames<InstructionKind>();
     private readonly StageWork[] stages;
     private readonly StageContext context;
     private readonly ICommunicator pipeline;
     private readonly StageLayout layout;
     private readonly Func<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, torch.Tensor> loss;
+    private readonly MicroBatchSlots slots;
+    private readonly Func<torch.Tensor[], torch.Tensor[], int, (torch.Tensor Value, double Count)> lossOf;
     private readonly List<DropoutSeeding> seedings = [];
     private bool? training;
 
@@ -63,6 +66,8 @@ public sealed class PipelineExecutor : IDisposable
         }
 
         this.stages = [.. stages.Select(stage => new StageWork(stage, context, cuts))];
+        slots = new MicroBatchSlots(this.stages);
+        lossOf = LossOf;
         this.context = context;
         this.pipeline = pipeline;
         this.loss = loss;
@@ -110,7 +115,7 @@ public sealed class PipelineExecutor : IDisposable
     /// </summary>
     public Action? GradientsAdded { get; init; }
 
-    /// <summary>What the loss has counted in the last <see cref="Train"/>, on the last stage; samples where it is a mean over them.</summary>
+    /// <summary>What the loss has counted in the last <see cref="Train(IReadOnlyList{Instruction}, Batch, IReadOnlyList{int}, long, long, int)"/>, on the last stage; samples where it is a mean over them.</summary>
     public double Count { get; private set; }
 
     /// <summary>Time that the rank has waited so far in receiving what its neighbours send.</summary>
@@ -138,55 +143,35 @@ public sealed class PipelineExecutor : IDisposable
     {
         SetTraining(true);
         using IDisposable grad = torch.enable_grad();
-        using var slots = new MicroBatchSlots(batch, sizes, stages.Length);
-        Ties?.BeginStep();
-        Count = 0;
-        int last = Segments is null ? -1 : instructions.LastOrDefault(i => i.Kind == InstructionKind.Backward).MicroBatch;
-        double sum = 0;
-        foreach (Instruction instruction in instructions)
+        try
         {
-            Guarded(instruction, step, () =>
+            slots.Begin(batch, sizes);
+            Ties?.BeginStep();
+            Count = 0;
+            int last = Segments is null ? -1 : LastBackward(instructions);
+            double sum = 0;
+            for (int i = 0; i < instructions.Count; i++)
             {
-                StageWork stage = stages[instruction.Stage / layout.Ranks];
-                MicroBatchSlot slot = SlotOf(slots, instruction);
-                double weight = (double)slot.Samples / totalSamples;
-                if (stage.NeedsForward(instruction.Kind, slot))
+                Instruction instruction = instructions[i];
+                try
                 {
-                    context.Position.MoveTo(step, firstMicroBatch + instruction.MicroBatch);
-                    stage.ForwardAgain(slot, LossOf);
+                    Enter(instruction, step);
+                    MicroBatchSlot slot = SlotOf(instruction);
+                    sum += Train(instruction, slot, step, (double)slot.Samples / totalSamples, firstMicroBatch, i == last);
                 }
+                catch (Exception e)
+                {
+                    throw Failure(instruction, step, e);
+                }
+            }
 
-                switch (instruction.Kind)
-                {
-                    case InstructionKind.Forward:
-                        context.Position.MoveTo(step, firstMicroBatch + instruction.MicroBatch);
-                        Count += stage.ForwardInTraining(slot, LossOf);
-                        sum += slot.Loss is { } value ? weight * value.ToDouble() : 0;
-                        HandOn(slots, instruction, stage, slot);
-                        break;
-                    case InstructionKind.Backward:
-                        bool isInParts = instruction.MicroBatch == last;
-                        stage.Backward(slot, weight, isInParts ? Segments : null);
-                        EndBackward(isInParts);
-                        HandBack(slots, instruction, slot);
-                        break;
-                    case InstructionKind.BackwardInput:
-                        stage.BackwardInput(slot, weight);
-                        HandBack(slots, instruction, slot);
-                        break;
-                    case InstructionKind.BackwardWeight:
-                        stage.BackwardWeight(slot, weight);
-                        EndBackward(isInParts: false);
-                        break;
-                    default:
-                        Exchange(instruction, stage, slot);
-                        break;
-                }
-            });
+            Ties?.EndStep();
+            return sum;
         }
-
-        Ties?.EndStep();
-        return sum;
+        finally
+        {
+            slots.End();
+        }
     }
 
     /// <summary>Runs forward only, outside training and without gradients.</summary>
@@ -206,30 +191,26 @@ public sealed class PipelineExecutor : IDisposable
 
         SetTraining(false);
         using IDisposable noGrad = torch.no_grad();
-        using var slots = new MicroBatchSlots(batch, sizes, stages.Length);
-        Ties?.BeginStep();
-        foreach (Instruction instruction in ScheduleBuilder.BuildForward(layout, sizes.Count)[pipeline.Rank])
+        try
         {
-            Guarded(instruction, 0, () =>
+            slots.Begin(batch, sizes);
+            Ties?.BeginStep();
+            foreach (Instruction instruction in ScheduleBuilder.BuildForward(layout, sizes.Count)[pipeline.Rank])
             {
-                StageWork stage = stages[instruction.Stage / layout.Ranks];
-                MicroBatchSlot slot = SlotOf(slots, instruction);
-                if (instruction.Kind == InstructionKind.Forward)
+                try
                 {
-                    stage.Forward(slot, LossOf, inspect: inspect);
-                    HandOn(slots, instruction, stage, slot);
-                    slot.ReleaseInputs();
+                    Enter(instruction, 0);
+                    Evaluate(instruction, SlotOf(instruction), inspect);
                 }
-                else
+                catch (Exception e)
                 {
-                    Exchange(instruction, stage, slot);
+                    throw Failure(instruction, 0, e);
                 }
-
-                if (instruction.IsSend || (instruction.Kind == InstructionKind.Forward && (stage.IsLast || layout.Ranks == 1)))
-                {
-                    slot.Dispose();
-                }
-            });
+            }
+        }
+        finally
+        {
+            slots.End();
         }
     }
 
@@ -238,6 +219,77 @@ public sealed class PipelineExecutor : IDisposable
     {
         seedings.ForEach(seeding => seeding.Dispose());
         Ties?.Dispose();
+    }
+
+    private static int LastBackward(IReadOnlyList<Instruction> instructions)
+    {
+        int last = instructions.Count - 1;
+        while (last >= 0 && instructions[last].Kind != InstructionKind.Backward)
+        {
+            last--;
+        }
+
+        return last;
+    }
+
+    /// <summary>Executes an instruction of a training step.</summary>
+    /// <returns>What it adds to the weighted sum of losses.</returns>
+    private double Train(Instruction instruction, MicroBatchSlot slot, long step, double weight, int firstMicroBatch, bool isInParts)
+    {
+        StageWork stage = StageOf(instruction);
+        if (stage.NeedsForward(instruction.Kind, slot))
+        {
+            context.Position.MoveTo(step, firstMicroBatch + instruction.MicroBatch);
+            stage.ForwardAgain(slot, lossOf);
+        }
+
+        switch (instruction.Kind)
+        {
+            case InstructionKind.Forward:
+                context.Position.MoveTo(step, firstMicroBatch + instruction.MicroBatch);
+                Count += stage.ForwardInTraining(slot, lossOf);
+                double loss = slot.Loss is { } value ? weight * value.ToDouble() : 0;
+                HandOn(instruction, stage, slot);
+                return loss;
+            case InstructionKind.Backward:
+                stage.Backward(slot, weight, isInParts ? Segments : null);
+                EndBackward(isInParts);
+                HandBack(instruction, slot);
+                return 0;
+            case InstructionKind.BackwardInput:
+                stage.BackwardInput(slot, weight);
+                HandBack(instruction, slot);
+                return 0;
+            case InstructionKind.BackwardWeight:
+                stage.BackwardWeight(slot, weight);
+                EndBackward(isInParts: false);
+                return 0;
+            default:
+                Exchange(instruction, stage, slot);
+                return 0;
+        }
+    }
+
+    /// <summary>Executes an instruction outside training, and lets go of what no later one needs.</summary>
+    private void Evaluate(
+        Instruction instruction, MicroBatchSlot slot, Action<IReadOnlyList<torch.Tensor>, IReadOnlyList<torch.Tensor>, double, double> inspect)
+    {
+        StageWork stage = StageOf(instruction);
+        if (instruction.Kind == InstructionKind.Forward)
+        {
+            stage.Forward(slot, lossOf, inspect: inspect);
+            HandOn(instruction, stage, slot);
+            slot.ReleaseInputs();
+        }
+        else
+        {
+            Exchange(instruction, stage, slot);
+        }
+
+        if (instruction.IsSend || (instruction.Kind == InstructionKind.Forward && (stage.IsLast || layout.Ranks == 1)))
+        {
+            slot.Release();
+        }
     }
 
     private (torch.Tensor Value, double Count) LossOf(torch.Tensor[] outputs, torch.Tensor[] targets, int samples)
@@ -262,41 +314,42 @@ public sealed class PipelineExecutor : IDisposable
         Ties?.EndMicroBatch();
     }
 
-    private MicroBatchSlot SlotOf(MicroBatchSlots slots, Instruction instruction) => slots[instruction.Stage / layout.Ranks, instruction.MicroBatch];
+    private StageWork StageOf(Instruction instruction) => stages[instruction.Stage / layout.Ranks];
+
+    private MicroBatchSlot SlotOf(Instruction instruction) => slots[instruction.Stage / layout.Ranks, instruction.MicroBatch];
 
     private void SetTraining(bool mode)
     {
         if (training != mode)
         {
             training = mode;
-            Array.ForEach(stages, stage => stage.SetTraining(mode));
+            foreach (StageWork stage in stages)
+            {
+                stage.SetTraining(mode);
+            }
         }
     }
 
-    private void Guarded(Instruction instruction, long step, Action action)
+    private void Enter(Instruction instruction, long step) =>
+        pipeline.Activity.Enter(Names[(int)instruction.Kind], instruction.Stage, step, instruction.MicroBatch);
+
+    private PipelineException Failure(Instruction instruction, long step, Exception cause)
     {
-        pipeline.Activity.Enter(instruction.Kind.ToString(), instruction.Stage, step, instruction.MicroBatch);
-        try
-        {
-            action();
-        }
-        catch (Exception e)
-        {
-            DropoutSeeding.ReleaseAfterFailure();
-            throw new PipelineException(WorldRank, step, instruction, e);
-        }
+        DropoutSeeding.ReleaseAfterFailure();
+        return new PipelineException(WorldRank, step, instruction, cause);
     }
 
     /// <summary>Where one rank holds all stages, nothing is sent: the next stage takes over the cut.</summary>
-    private void HandOn(MicroBatchSlots slots, Instruction instruction, StageWork stage, MicroBatchSlot slot)
+    private void HandOn(Instruction instruction, StageWork stage, MicroBatchSlot slot)
     {
         if (layout.Ranks == 1 && !stage.IsLast)
         {
-            int value = 0;
-            stages[instruction.Stage + 1].SetInputs(
-                slots[instruction.Stage + 1, instruction.MicroBatch],
-                () => slot.Outputs[value++].detach().DetachFromDisposeScope(),
-                training == true);
+            MicroBatchSlot next = slots[instruction.Stage + 1, instruction.MicroBatch];
+            for (int i = 0; i < slot.Outputs.Length; i++)
+            {
+                stages[instruction.Stage + 1].SetInput(next, i, slot.Outputs[i].detach().DetachFromDisposeScope(), training == true);
+            }
+
             ReleaseSent(stage, slot);
         }
     }
@@ -310,13 +363,16 @@ public sealed class PipelineExecutor : IDisposable
         }
     }
 
-    private void HandBack(MicroBatchSlots slots, Instruction instruction, MicroBatchSlot slot)
+    private void HandBack(Instruction instruction, MicroBatchSlot slot)
     {
         if (layout.Ranks == 1 && instruction.Stage > 0)
         {
-            int value = 0;
-            stages[instruction.Stage - 1].SetOutputGradients(
-                slots[instruction.Stage - 1, instruction.MicroBatch], () => slot.InputGradients[value++].alias().DetachFromDisposeScope());
+            MicroBatchSlot previous = slots[instruction.Stage - 1, instruction.MicroBatch];
+            for (int i = 0; i < slot.InputGradients.Length; i++)
+            {
+                previous.OutputGradients[i] = previous.Returning[i] ? slot.InputGradients[i]!.alias().DetachFromDisposeScope() : null;
+            }
+
             slot.ReleaseInputGradients();
         }
     }
@@ -329,31 +385,42 @@ public sealed class PipelineExecutor : IDisposable
         switch (instruction.Kind)
         {
             case InstructionKind.SendActivation:
-                foreach (torch.Tensor output in slot.Outputs)
-                {
-                    pipeline.Send(output, after);
-                }
-
+                SendAll(slot.Outputs, after);
                 ReleaseSent(stage, slot);
                 break;
             case InstructionKind.ReceiveActivation:
-                stage.SetInputs(slot, () => pipeline.Receive(before).DetachFromDisposeScope(), training == true);
-                break;
-            case InstructionKind.SendGradient:
-                foreach (torch.Tensor gradient in slot.InputGradients)
+                for (int i = 0; i < slot.Inputs.Length; i++)
                 {
-                    pipeline.Send(gradient, before);
+                    stage.SetInput(slot, i, pipeline.Receive(before).DetachFromDisposeScope(), training == true);
                 }
 
+                break;
+            case InstructionKind.SendGradient:
+                SendAll(slot.InputGradients, before);
                 slot.ReleaseInputGradients();
                 break;
             case InstructionKind.ReceiveGradient:
-                stage.SetOutputGradients(slot, () => pipeline.Receive(after).DetachFromDisposeScope());
+                for (int i = 0; i < slot.OutputGradients.Length; i++)
+                {
+                    slot.OutputGradients[i] = slot.Returning[i] ? pipeline.Receive(after).DetachFromDisposeScope() : null;
+                }
+
                 break;
             default:
                 throw new ArgumentOutOfRangeException(nameof(instruction), instruction, "Not an exchange.");
         }
 
         Waited += instruction.IsSend ? TimeSpan.Zero : Stopwatch.GetElapsedTime(start);
+    }
+
+    private void SendAll(torch.Tensor?[] values, int to)
+    {
+        foreach (torch.Tensor? value in values)
+        {
+            if (value is not null)
+            {
+                pipeline.Send(value, to);
+            }
+        }
     }
 }

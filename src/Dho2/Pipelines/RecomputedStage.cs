@@ -1,4 +1,3 @@
-using System;
 using System.Globalization;
 using System.Linq;
 using System.Threading;
@@ -31,20 +30,24 @@ public sealed record RecomputedStage(int Stage, bool DrawsFromDefaultGenerator =
                 InPlaceOperations.MayBeAmong(model, plan.Stages[stage].Operations))
             : null;
 
-    /// <summary>Runs a forward of the stage, so that a second one at the same micro-batch draws the same random numbers.</summary>
-    internal double WithGenerator(StageContext context, Func<double> forward)
+    /// <summary>Before a forward of the stage: seeds the generator, so that a second one at the same micro-batch draws the same random numbers.</summary>
+    internal void EnterGenerator(StageContext context)
     {
-        if (!DrawsFromDefaultGenerator)
+        if (DrawsFromDefaultGenerator)
         {
-            return forward();
+            // Left by the caller if the forward throws: what guards dropout layers' draws leaves all of it.
+            Monitor.Enter(StageContext.DefaultGeneratorLock);
+            torch.random.manual_seed(StageContext.SeedOf(
+                context.Seed, string.Create(CultureInfo.InvariantCulture, $"stage {Stage}/{context.Position.Step}/{context.Position.MicroBatch}")));
         }
+    }
 
-        // Left by the caller if the forward throws: what guards dropout layers' draws leaves all of it.
-        Monitor.Enter(StageContext.DefaultGeneratorLock);
-        torch.random.manual_seed(StageContext.SeedOf(
-            context.Seed, string.Create(CultureInfo.InvariantCulture, $"stage {Stage}/{context.Position.Step}/{context.Position.MicroBatch}")));
-        double result = forward();
-        Monitor.Exit(StageContext.DefaultGeneratorLock);
-        return result;
+    /// <summary>After the forward.</summary>
+    internal void LeaveGenerator()
+    {
+        if (DrawsFromDefaultGenerator)
+        {
+            Monitor.Exit(StageContext.DefaultGeneratorLock);
+        }
     }
 }

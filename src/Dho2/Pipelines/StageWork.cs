@@ -8,7 +8,10 @@ using TorchSharp.Modules;
 
 namespace Dho2.Pipelines;
 
-/// <summary>What a rank computes for one of its stages: forwards and backwards of micro-batches, whose tensors are in their slots.</summary>
+/// <summary>
+/// What a rank computes for one of its stages: forwards and backwards of micro-batches, whose tensors are in their slots. What
+/// it needs on the way is kept from one call to the next: beside what TorchSharp makes, a step allocates nothing.
+/// </summary>
 internal sealed class StageWork
 {
     private readonly IPipelineStage stage;
@@ -16,6 +19,12 @@ internal sealed class StageWork
     private readonly CutPlan? incoming;
     private readonly CutPlan? outgoing;
     private readonly Lazy<torch.Tensor[]> parameters;
+    private readonly List<torch.Tensor> roots = [];
+    private readonly List<torch.Tensor> gradients = [];
+    private readonly List<torch.Tensor> differentiated = [];
+    private torch.Tensor[] given = [];
+    private torch.Tensor[] targets = [];
+    private torch.Tensor[] results = [];
 
     public StageWork(IPipelineStage stage, StageContext context, IReadOnlyList<CutPlan> cuts)
     {
@@ -41,6 +50,12 @@ internal sealed class StageWork
     /// <summary>Whether this is the last stage, which computes the loss.</summary>
     public bool IsLast => outgoing is null;
 
+    /// <summary>Values of the cut that it takes in; none on the first stage.</summary>
+    public int ValuesIn => incoming?.Values.Count ?? 0;
+
+    /// <summary>Values of the cut that it hands on; none on the last stage.</summary>
+    public int ValuesOut => outgoing?.Values.Count ?? 0;
+
     /// <summary>How its activations are recomputed; null where they are kept from the forward to the backward.</summary>
     public RecomputedStage? Recomputed { get; set; }
 
@@ -52,22 +67,11 @@ internal sealed class StageWork
         }
     }
 
-    /// <summary>Takes in the incoming cut, one value after the other.</summary>
-    public void SetInputs(MicroBatchSlot slot, Func<torch.Tensor> next, bool withGradient)
+    /// <summary>Takes in a value of the incoming cut.</summary>
+    public void SetInput(MicroBatchSlot slot, int value, torch.Tensor input, bool withGradient)
     {
-        slot.Inputs = new torch.Tensor[incoming!.Values.Count];
-        for (int i = 0; i < slot.Inputs.Length; i++)
-        {
-            torch.Tensor input = next();
-            slot.Inputs[i] = input;
-            input.requires_grad = withGradient && TravelsWithGradient(incoming, i, input);
-        }
-    }
-
-    /// <summary>Takes in the gradients of the outgoing cut's values that have one, one after the other.</summary>
-    public void SetOutputGradients(MicroBatchSlot slot, Func<torch.Tensor> next)
-    {
-        slot.OutputGradients = [.. slot.Returning.Select(returns => returns ? next() : null)];
+        slot.Inputs[value] = input;
+        input.requires_grad = withGradient && TravelsWithGradient(incoming!, value, input);
     }
 
     /// <summary>
@@ -84,13 +88,16 @@ internal sealed class StageWork
         }
 
         using IDisposable noGrad = torch.no_grad();
-        return recomputed.WithGenerator(context, () => Forward(slot, loss, copiesInputs: recomputed.MayWorkInPlace));
+        recomputed.EnterGenerator(context);
+        double count = Forward(slot, loss, copiesInputs: recomputed.MayWorkInPlace);
+        recomputed.LeaveGenerator();
+        return count;
     }
 
     /// <summary>Whether activations have to be recomputed before an instruction: where it needs the graph, and there is none.</summary>
     public bool NeedsForward(InstructionKind instruction, MicroBatchSlot slot) => Recomputed is not null && instruction switch
     {
-        InstructionKind.BackwardInput => slot.Inputs.Any(input => input.requires_grad),
+        InstructionKind.BackwardInput => Array.Exists(slot.Inputs, static input => input.requires_grad),
         InstructionKind.BackwardWeight => !slot.IsRecomputed && parameters.Value.Length > 0,
         _ => instruction == InstructionKind.Backward,
     };
@@ -104,7 +111,9 @@ internal sealed class StageWork
         torch.Tensor[] buffers = [.. stage.Layers.SelectMany(layer => layer.Module?.named_buffers().Select(b => b.buffer) ?? [])];
         torch.Tensor[] before = [.. buffers.Select(buffer => buffer.clone())];
         slot.ReleaseResults();
-        Recomputed!.WithGenerator(context, () => Forward(slot, loss));
+        Recomputed!.EnterGenerator(context);
+        Forward(slot, loss);
+        Recomputed.LeaveGenerator();
         slot.IsRecomputed = true;
         using IDisposable noGrad = torch.no_grad();
         foreach ((torch.Tensor buffer, torch.Tensor value) in buffers.Zip(before))
@@ -139,8 +148,7 @@ internal sealed class StageWork
     {
         // What the stage makes on the way dies here; the graph keeps what its backward needs.
         using DisposeScope scope = torch.NewDisposeScope();
-        torch.Tensor[] inputs = IsFirst ? Converted(slot.ModelInputs(), context.DType) : slot.Inputs;
-        torch.Tensor[] outputs = stage.Forward(copiesInputs ? [.. inputs.Select(input => input.clone())] : inputs);
+        torch.Tensor[] outputs = stage.Forward(Given(slot, copiesInputs));
         if (outgoing is not null)
         {
             if (outputs.Length != outgoing.Values.Count)
@@ -148,14 +156,18 @@ internal sealed class StageWork
                 throw new InvalidOperationException($"The stage gives {outputs.Length} values, its cut has {outgoing.Values.Count}.");
             }
 
-            // Handles of our own: an output may be an input passed on, or a parameter.
-            slot.Outputs = [.. outputs.Select(output => output.alias().DetachFromDisposeScope())];
-            slot.Returning = [.. outputs.Select((output, i) => TravelsWithGradient(outgoing, i, output))];
+            for (int i = 0; i < outputs.Length; i++)
+            {
+                // Handles of our own: an output may be an input passed on, or a parameter.
+                slot.Outputs[i] = outputs[i].alias().DetachFromDisposeScope();
+                slot.Returning[i] = TravelsWithGradient(outgoing, i, outputs[i]);
+            }
+
             return 0;
         }
 
-        outputs = Converted(outputs, context.MasterType);
-        torch.Tensor[] targets = slot.Targets();
+        outputs = Results(outputs);
+        slot.Targets(ref targets);
         (torch.Tensor value, double count) = loss(outputs, targets, slot.Samples);
         if (value.numel() != 1)
         {
@@ -180,18 +192,19 @@ internal sealed class StageWork
     /// <param name="segments">Groups of parameters to finish one after the other, on the first stage alone; null to walk once.</param>
     public void Backward(MicroBatchSlot slot, double weight, BackwardSegments? segments = null)
     {
+        // For the handles that users' own autograd functions are given.
         using DisposeScope scope = torch.NewDisposeScope();
-        (List<torch.Tensor> roots, List<torch.Tensor> gradients) = Roots(slot, weight);
-        if (roots.Count > 0 && segments is null)
+        if (segments is null)
         {
-            torch.autograd.backward(roots, gradients);
+            Walk(slot, weight, keepsGraph: false, inputs: null);
         }
 
-        for (int i = 0; i < segments?.Groups.Count && roots.Count > 0; i++)
+        for (int i = 0; i < segments?.Groups.Count; i++)
         {
-            bool isLast = i + 1 == segments.Groups.Count;
-            torch.autograd.backward(roots, gradients, retain_graph: !isLast, create_graph: false, inputs: [.. segments.Groups[i]]);
-            segments.Finished();
+            if (Walk(slot, weight, keepsGraph: i + 1 < segments.Groups.Count, segments.Groups[i]))
+            {
+                segments.Finished();
+            }
         }
 
         TakeInputGradients(slot);
@@ -205,14 +218,18 @@ internal sealed class StageWork
     public void BackwardInput(MicroBatchSlot slot, double weight)
     {
         using DisposeScope scope = torch.NewDisposeScope();
-        List<torch.Tensor> inputs = [.. slot.Inputs.Where(input => input.requires_grad)];
-        if (inputs.Count > 0)
+        differentiated.Clear();
+        foreach (torch.Tensor input in slot.Inputs)
         {
-            (List<torch.Tensor> roots, List<torch.Tensor> gradients) = Roots(slot, weight);
-            if (roots.Count > 0)
+            if (input.requires_grad)
             {
-                torch.autograd.backward(roots, gradients, retain_graph: true, create_graph: false, inputs: inputs);
+                differentiated.Add(input);
             }
+        }
+
+        if (differentiated.Count > 0)
+        {
+            Walk(slot, weight, keepsGraph: true, differentiated);
         }
 
         TakeInputGradients(slot);
@@ -227,55 +244,109 @@ internal sealed class StageWork
         using DisposeScope scope = torch.NewDisposeScope();
         if (parameters.Value.Length > 0)
         {
-            (List<torch.Tensor> roots, List<torch.Tensor> gradients) = Roots(slot, weight);
-            if (roots.Count > 0)
-            {
-                torch.autograd.backward(roots, gradients, retain_graph: false, create_graph: false, inputs: parameters.Value);
-            }
+            Walk(slot, weight, keepsGraph: false, parameters.Value);
         }
 
         slot.ReleaseForward();
     }
 
-    // In mixed precision the model takes its inputs in the type that it computes in, and the loss is taken in the finer one.
-    private torch.Tensor[] Converted(torch.Tensor[] tensors, torch.ScalarType? type) =>
-        context.IsMixed ? [.. tensors.Select(tensor => tensor.is_floating_point() ? tensor.to_type(type!.Value) : tensor)] : tensors;
-
     private static bool TravelsWithGradient(CutPlan cut, int value, torch.Tensor tensor) =>
         cut.Values[value].Differentiable && tensor.is_floating_point();
 
-    /// <summary>What a backward starts from: the weighted loss, or the outgoing values that got a gradient.</summary>
-    private static (List<torch.Tensor> Roots, List<torch.Tensor> Gradients) Roots(MicroBatchSlot slot, double weight)
+    /// <summary>What a forward is given: the cut's values, or a part of the model's inputs in the type that it computes in.</summary>
+    private torch.Tensor[] Given(MicroBatchSlot slot, bool copies)
     {
-        if (slot.Loss is { } value)
+        torch.Tensor[] inputs = slot.Inputs;
+        if (IsFirst)
         {
-            return value.requires_grad ? ([value], [value.Filled(weight)]) : ([], []);
+            inputs = slot.ModelInputs(ref given);
+            Convert(inputs, inputs, context.DType);
         }
 
-        var roots = new List<torch.Tensor>();
-        var gradients = new List<torch.Tensor>();
+        if (copies)
+        {
+            Array.Resize(ref given, inputs.Length);
+            for (int i = 0; i < inputs.Length; i++)
+            {
+                given[i] = inputs[i].clone();
+            }
+
+            inputs = given;
+        }
+
+        return inputs;
+    }
+
+    // In mixed precision the loss is taken in the finer type.
+    private torch.Tensor[] Results(torch.Tensor[] outputs)
+    {
+        if (!context.IsMixed)
+        {
+            return outputs;
+        }
+
+        Array.Resize(ref results, outputs.Length);
+        Convert(outputs, results, context.MasterType);
+        return results;
+    }
+
+    private void Convert(torch.Tensor[] from, torch.Tensor[] to, torch.ScalarType? type)
+    {
+        for (int i = 0; context.IsMixed && i < from.Length; i++)
+        {
+            to[i] = from[i].is_floating_point() ? from[i].to_type(type!.Value) : from[i];
+        }
+    }
+
+    /// <summary>Walks the graph from the weighted loss, or from the outgoing values that got a gradient.</summary>
+    /// <param name="slot">The micro-batch.</param>
+    /// <param name="weight">The weight of its loss.</param>
+    /// <param name="keepsGraph">Whether the graph is walked once more.</param>
+    /// <param name="inputs">The leaves whose gradients are wanted; null for all.</param>
+    /// <returns>Whether there is anything to start from.</returns>
+    private bool Walk(MicroBatchSlot slot, double weight, bool keepsGraph, IList<torch.Tensor>? inputs)
+    {
+        using torch.Tensor? filled = slot.Loss is { requires_grad: true } loss ? loss.Filled(weight) : null;
+        if (filled is not null)
+        {
+            roots.Add(slot.Loss!);
+            gradients.Add(filled);
+        }
+
         for (int i = 0; i < slot.Outputs.Length; i++)
         {
-            if (slot.Outputs[i].requires_grad && slot.OutputGradients[i] is { } gradient)
+            if (slot.OutputGradients[i] is { } gradient && slot.Outputs[i].requires_grad)
             {
                 roots.Add(slot.Outputs[i]);
                 gradients.Add(gradient);
             }
         }
 
-        return (roots, gradients);
+        try
+        {
+            if (roots.Count > 0)
+            {
+                torch.autograd.backward(roots, gradients, keepsGraph, create_graph: false, inputs);
+            }
+
+            return roots.Count > 0;
+        }
+        finally
+        {
+            roots.Clear();
+            gradients.Clear();
+        }
     }
 
     private void TakeInputGradients(MicroBatchSlot slot)
     {
-        if (incoming is not null)
+        for (int i = 0; i < slot.Inputs.Length; i++)
         {
-            slot.InputGradients =
-            [
-                .. slot.Inputs
-                    .Where((input, i) => TravelsWithGradient(incoming, i, input))
-                    .Select(input => (input.grad ?? torch.zeros_like(input)).DetachFromDisposeScope()),
-            ];
+            torch.Tensor input = slot.Inputs[i];
+            if (TravelsWithGradient(incoming!, i, input))
+            {
+                slot.InputGradients[i] = (input.grad ?? torch.zeros_like(input)).DetachFromDisposeScope();
+            }
         }
     }
 }

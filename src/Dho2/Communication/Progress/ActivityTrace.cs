@@ -49,14 +49,14 @@ internal sealed class ActivityTrace(int capacity)
 
     private void Close(long now)
     {
-        if (under is null)
+        if (under is not { } state)
         {
             return;
         }
 
         if (complete < states.Length)
         {
-            states[complete] = new TracedState(under, since, now);
+            states[complete] = new TracedState(state, since, now);
             Volatile.Write(ref complete, complete + 1);
         }
         else

@@ -10,6 +10,7 @@ namespace Dho2.Communication;
 /// </summary>
 public sealed class RankActivity
 {
+    private readonly Lock gate = new();
     private readonly ProgressFile? file;
     private RankState? current;
 
@@ -21,7 +22,16 @@ public sealed class RankActivity
     internal RankActivity(ProgressFile? file) => this.file = file;
 
     /// <summary>What the rank does now; null before its first note.</summary>
-    public RankState? Current => Volatile.Read(ref current);
+    public RankState? Current
+    {
+        get
+        {
+            lock (gate)
+            {
+                return current;
+            }
+        }
+    }
 
     /// <summary>Keeps what the rank does with its times, while it is asked to; null, the default, for nothing of the kind.</summary>
     internal ActivityTrace? Trace { get; set; }
@@ -34,7 +44,11 @@ public sealed class RankActivity
     public void Enter(string doing, int stage = -1, long step = -1, int microBatch = -1)
     {
         var state = new RankState(doing, stage, step, microBatch, DateTime.UtcNow);
-        Volatile.Write(ref current, state);
+        lock (gate)
+        {
+            current = state;
+        }
+
         file?.Write("running", state);
         Trace?.Enter(state);
     }
@@ -49,7 +63,7 @@ public sealed class RankActivity
 /// <param name="Step">The step, counted from 0; -1 where there is none.</param>
 /// <param name="MicroBatch">The micro-batch; -1 where there is none.</param>
 /// <param name="Since">Since when, in UTC.</param>
-public sealed record RankState(string Doing, int Stage, long Step, int MicroBatch, DateTime Since)
+public readonly record struct RankState(string Doing, int Stage, long Step, int MicroBatch, DateTime Since)
 {
     /// <summary>The state without its time.</summary>
     public override string ToString() => string.Create(
