@@ -10,12 +10,17 @@ namespace Dho2.Curvature;
 /// <summary>
 /// An orthonormal basis that Lanczos steps let grow, with the Hessian's projection onto it. Several chains may grow side
 /// by side (as in block Lanczos with deflation): a vector that was found but not yet multiplied is <em>pending</em>, and
-/// residual bounds are exact with any number of pending vectors.
+/// residual bounds are exact with any number of pending vectors. Memory is taken as rows come: most estimates end long before
+/// the basis is full.
 /// </summary>
 internal sealed class KrylovBasis : IDisposable
 {
+    // A multiple of the rows that a pass takes at once: so it changes no sum where one block ends and the next begins.
+    private const int BlockRows = 4 * RowGroups.Rows;
+
     private readonly ShardedSpace space;
-    private readonly Tensor stored;
+    private readonly ScalarType dtype;
+    private readonly List<Tensor> blocks = [];
     private readonly double negligible;
 
     // For each multiplied vector, in order of multiplication: its row, the components of its product along all rows
@@ -27,7 +32,7 @@ internal sealed class KrylovBasis : IDisposable
     public KrylovBasis(ShardedSpace space, int capacity, ScalarType dtype)
     {
         this.space = space;
-        stored = space.ZeroRows(capacity, dtype);
+        this.dtype = dtype;
         multiplied = new bool[capacity];
         Capacity = capacity;
 
@@ -47,11 +52,11 @@ internal sealed class KrylovBasis : IDisposable
     /// <summary>Whether no further row fits.</summary>
     public bool IsFull => Count == Capacity;
 
-    /// <summary>Bytes of the rows, used or not.</summary>
-    public long Bytes => stored.numel() * stored.element_size();
+    /// <summary>Bytes of the rows that memory was taken for.</summary>
+    public long Bytes => blocks.Sum(block => block.numel() * block.element_size());
 
     /// <summary>One row, as a view that the caller disposes.</summary>
-    public Tensor Row(int index) => stored.select(0, index);
+    public Tensor Row(int index) => blocks[index / BlockRows].select(0, index % BlockRows);
 
     /// <summary>The pending row that was found first or last; -1 if there is none.</summary>
     public int NextPending(bool last)
@@ -145,7 +150,8 @@ internal sealed class KrylovBasis : IDisposable
     public Tensor Combine(RitzPairs pairs)
     {
         Tensor result = space.ZeroRows(pairs.Values.Length);
-        using Tensor rows = stored.narrow(0, 0, Count);
+        using DisposeScope scope = NewDisposeScope();
+        Tensor[] rows = Rows();
         double[] coefficients = new double[Count];
         for (int i = 0; i < pairs.Values.Length; i++)
         {
@@ -154,25 +160,33 @@ internal sealed class KrylovBasis : IDisposable
                 coefficients[products[j].Row] = pairs.Coefficients[i][j];
             }
 
-            using Tensor row = result.select(0, i);
+            Tensor row = result.select(0, i);
             space.AddCombination(rows, coefficients, row);
         }
 
         return result;
     }
 
-    public void Dispose() => stored.Dispose();
+    public void Dispose() => blocks.ForEach(block => block.Dispose());
 
     private double[] Orthogonalise(Tensor vector)
     {
-        using Tensor rows = stored.narrow(0, 0, Count);
-        return Orthogonaliser.Apply(space, rows, vector);
+        using DisposeScope scope = NewDisposeScope();
+        return Orthogonaliser.Apply(space, Rows(), vector);
     }
+
+    // Views of the rows there are, block by block, that belong to the current scope.
+    private Tensor[] Rows() => [.. blocks.Select((block, i) => block.narrow(0, 0, Math.Min(block.size(0), Count - (i * BlockRows))))];
 
     private void Append(Tensor vector, double norm)
     {
+        if (Count == blocks.Count * BlockRows)
+        {
+            blocks.Add(space.EmptyRows(Math.Min(BlockRows, Capacity - Count), dtype));
+        }
+
         using DisposeScope scope = NewDisposeScope();
-        stored.select(0, Count++).copy_(vector).DivideBy(norm);
+        Row(Count++).copy_(vector).DivideBy(norm);
     }
 
     private double Component(int product, int row)

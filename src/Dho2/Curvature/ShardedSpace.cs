@@ -107,9 +107,22 @@ public sealed class ShardedSpace
     /// <param name="rows">This rank's columns, shape (r, n_s).</param>
     /// <param name="vector">This rank's shard, shape (n_s).</param>
     /// <param name="result">Overwritten with the r inner products, the same on every rank.</param>
-    public void Project(Tensor rows, Tensor vector, Span<double> result)
+    public void Project(Tensor rows, Tensor vector, Span<double> result) => Project([rows], vector, result);
+
+    /// <summary>The inner products of the rows of a matrix that lies in blocks with a vector, accumulated in float64.</summary>
+    /// <param name="blocks">This rank's columns, each of shape (r, n_s).</param>
+    /// <param name="vector">This rank's shard, shape (n_s).</param>
+    /// <param name="result">Overwritten with as many inner products as there are rows, the same on every rank.</param>
+    internal void Project(IReadOnlyList<Tensor> blocks, Tensor vector, Span<double> result)
     {
-        RowBlock.LocalDots(rows, vector, result);
+        int start = 0;
+        foreach (Tensor rows in blocks)
+        {
+            int count = (int)rows.size(0);
+            RowBlock.LocalDots(rows, vector, result.Slice(start, count));
+            start += count;
+        }
+
         AllReduce(result);
     }
 
@@ -120,6 +133,21 @@ public sealed class ShardedSpace
     public void AddCombination(Tensor rows, ReadOnlySpan<double> coefficients, Tensor vector) =>
         RowBlock.AddCombination(rows, coefficients, vector);
 
+    /// <summary>Adds a combination of the rows of a matrix that lies in blocks to a vector, in place; no communication.</summary>
+    /// <param name="blocks">This rank's columns, each of shape (r, n_s).</param>
+    /// <param name="coefficients">As many coefficients as there are rows.</param>
+    /// <param name="vector">This rank's shard, shape (n_s).</param>
+    internal void AddCombination(IReadOnlyList<Tensor> blocks, ReadOnlySpan<double> coefficients, Tensor vector)
+    {
+        int start = 0;
+        foreach (Tensor rows in blocks)
+        {
+            int count = (int)rows.size(0);
+            RowBlock.AddCombination(rows, coefficients.Slice(start, count), vector);
+            start += count;
+        }
+    }
+
     /// <summary>A new vector of zeros, outside any dispose scope.</summary>
     public Tensor Zeros(ScalarType? dtype = null) => NewZeros([LocalSize], dtype);
 
@@ -127,6 +155,9 @@ public sealed class ShardedSpace
     /// <param name="rows">The number of rows.</param>
     /// <param name="dtype">The element type; the space's own by default.</param>
     public Tensor ZeroRows(int rows, ScalarType? dtype = null) => NewZeros([rows, LocalSize], dtype);
+
+    /// <summary>The same with whatever the memory holds.</summary>
+    internal Tensor EmptyRows(int rows, ScalarType? dtype = null) => empty([rows, LocalSize], dtype ?? DType, Device).DetachFromDisposeScope();
 
     /// <summary>
     /// Fills a vector with independent random numbers of mean 0 and variance 1 that depend on the seed, the draw and each
