@@ -16,16 +16,20 @@ partial class MnistNet
         private const double InitialSigma = 0.1;
 
         // g + sigma (theta - z + u)
-        public override void AddLocalTerm(global::TorchSharp.torch.Tensor gradient, global::TorchSharp.torch.Tensor parameters) =>
-            gradient.add_(parameters, Sigma).add_(Consensus, -Sigma).add_(ScaledDual, Sigma);
+        public override void AddLocalTerm(global::TorchSharp.torch.Tensor gradient, global::TorchSharp.torch.Tensor parameters)
+        {
+            AddScaled(gradient, parameters, Sigma);
+            AddScaled(gradient, Consensus, -Sigma);
+            AddScaled(gradient, ScaledDual, Sigma);
+        }
 
         protected override void Agree(global::TorchSharp.torch.Tensor theta, global::Dho2.Communication.ICommunicator replicas)
         {
             // z = mean(theta + u)
-            ScaledDual.add_(theta);
+            Increase(ScaledDual, theta);
             theta.copy_(ScaledDual);
             replicas.AllReduce(theta);
-            theta.div_(replicas.Size);
+            DivideBy(theta, replicas.Size);
 
             // u = u + theta - z
             ScaledDual.sub_(theta);
@@ -42,16 +46,20 @@ partial class MnistNet
         private const double InitialSigma = 0.1;
 
         // g + sigma (theta - z + u)
-        public override void AddLocalTerm(global::TorchSharp.torch.Tensor gradient, global::TorchSharp.torch.Tensor parameters) =>
-            gradient.add_(parameters, Sigma).add_(Consensus, -Sigma).add_(ScaledDual, Sigma);
+        public override void AddLocalTerm(global::TorchSharp.torch.Tensor gradient, global::TorchSharp.torch.Tensor parameters)
+        {
+            AddScaled(gradient, parameters, Sigma);
+            AddScaled(gradient, Consensus, -Sigma);
+            AddScaled(gradient, ScaledDual, Sigma);
+        }
 
         protected override void Agree(global::TorchSharp.torch.Tensor theta, global::Dho2.Communication.ICommunicator replicas)
         {
             // z = mean(theta + u)
-            ScaledDual.add_(theta);
+            Increase(ScaledDual, theta);
             theta.copy_(ScaledDual);
             replicas.AllReduce(theta);
-            theta.div_(replicas.Size);
+            DivideBy(theta, replicas.Size);
 
             // u = u + theta - z
             ScaledDual.sub_(theta);

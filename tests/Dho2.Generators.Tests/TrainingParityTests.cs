@@ -112,11 +112,14 @@ public sealed class TrainingParityTests
         Assert.All(expected.state_dict(), entry => Assert.True(entry.Value.allclose(state[entry.Key], rtol: 0, atol: Tolerance), entry.Key));
     }
 
-    [Fact]
-    public void TheGeneratedAdmmUpdateTrainsAsTheGeneralOne()
+    [Theory]
+    [InlineData("")]
+    [InlineData(", Relaxation = 1.1")]
+    [InlineData(", Rule = AdmmRule.Dual")]
+    public void TheGeneratedAdmmUpdateTrainsAsTheGeneralOne(string rule)
     {
         PipelineDefinition generated = new StageChain(Generation.Clean(Source(
-            Partitions[1], "[Admm(Period = 2, Sigma = 0.2, Relaxation = 1.1)]"))).Definition;
+            Partitions[1], $"[Admm(Period = 2, Sigma = 0.2{rule})]"))).Definition;
         Assert.Equal(2, generated.Admm!.Count);
         var general = new PipelineDefinition
         {

@@ -69,26 +69,29 @@ internal static class AdmmPrinter
         }
 
         writer.Line("// g + sigma (theta - z + u)");
-        writer.Line($"public override void AddLocalTerm({Tensor} gradient, {Tensor} parameters) =>");
-        using (writer.Indented())
+        using (writer.Braces($"public override void AddLocalTerm({Tensor} gradient, {Tensor} parameters)"))
         {
-            writer.Line("gradient.add_(parameters, Sigma).add_(Consensus, -Sigma).add_(ScaledDual, Sigma);").Line();
+            writer.Line("AddScaled(gradient, parameters, Sigma);");
+            writer.Line("AddScaled(gradient, Consensus, -Sigma);");
+            writer.Line("AddScaled(gradient, ScaledDual, Sigma);");
         }
 
+        writer.Line();
         using (writer.Braces($"protected override void Agree({Tensor} theta, global::Dho2.Communication.ICommunicator replicas)"))
         {
             string theta = isRelaxed ? "th" : "theta";
             if (isRelaxed)
             {
                 writer.Line($"// th = {Number(relaxation)} theta + {Number(1 - relaxation)} z");
-                writer.Line($"theta.mul_({Number(relaxation)}).add_(Consensus, {Number(1 - relaxation)});").Line();
+                writer.Line($"ScaleBy(theta, {Number(relaxation)});");
+                writer.Line($"AddScaled(theta, Consensus, {Number(1 - relaxation)});").Line();
             }
 
             writer.Line($"// z = mean({theta} + u)");
-            writer.Line("ScaledDual.add_(theta);");
+            writer.Line("Increase(ScaledDual, theta);");
             writer.Line("theta.copy_(ScaledDual);");
             writer.Line("replicas.AllReduce(theta);");
-            writer.Line("theta.div_(replicas.Size);").Line();
+            writer.Line("DivideBy(theta, replicas.Size);").Line();
             writer.Line($"// u = u + {theta} - z");
             writer.Line("ScaledDual.sub_(theta);");
         }
@@ -97,13 +100,14 @@ internal static class AdmmPrinter
     private static void Dual(CodeWriter writer)
     {
         writer.Line("// g + pi");
-        writer.Line($"public override void AddLocalTerm({Tensor} gradient, {Tensor} parameters) => gradient.add_(Dual);").Line();
+        writer.Line($"public override void AddLocalTerm({Tensor} gradient, {Tensor} parameters) => Increase(gradient, Dual);").Line();
         using (writer.Braces($"protected override void Extrapolate({Tensor} theta)"))
         {
             writer.Line("// pi = pi + sigma (theta - theta_0)");
-            writer.Line("Dual.add_(theta, InitialSigma).add_(Anchor, -InitialSigma);").Line();
+            writer.Line("AddScaled(Dual, theta, InitialSigma);");
+            writer.Line("AddScaled(Dual, Anchor, -InitialSigma);").Line();
             writer.Line("// theta = theta + pi / sigma");
-            writer.Line("theta.add_(Dual, 1 / InitialSigma);");
+            writer.Line("AddScaled(theta, Dual, 1 / InitialSigma);");
         }
     }
 

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using Dho2.Communication;
+using Dho2.Numerics;
 using static TorchSharp.torch;
 
 namespace Dho2.Admm;
@@ -102,6 +103,27 @@ public abstract class AdmmUpdate : IDisposable
 
         GC.SuppressFinalize(this);
     }
+
+    /// <summary>Multiplies in place; unlike TorchSharp's <c>mul_</c>, it keeps the number alive until it is read.</summary>
+    /// <param name="vector">The vector.</param>
+    /// <param name="factor">The number.</param>
+    protected static void ScaleBy(Tensor vector, double factor) => vector.ScaleBy(factor);
+
+    /// <summary>Divides in place; unlike TorchSharp's <c>div_</c>, it keeps the number alive until it is read.</summary>
+    /// <param name="vector">The vector.</param>
+    /// <param name="divisor">The number.</param>
+    protected static void DivideBy(Tensor vector, double divisor) => vector.DivideBy(divisor);
+
+    /// <summary>Adds in place; unlike TorchSharp's <c>add_</c>, it keeps the factor of 1, a number too, alive until it is read.</summary>
+    /// <param name="vector">The vector that grows.</param>
+    /// <param name="other">What is added, of the same shape.</param>
+    protected static void Increase(Tensor vector, Tensor other) => vector.Increase(other);
+
+    /// <summary>Adds a multiple in place; unlike TorchSharp's <c>add_</c>, it keeps the factor alive until it is read.</summary>
+    /// <param name="vector">The vector that grows.</param>
+    /// <param name="other">What is added, of the same shape.</param>
+    /// <param name="factor">How often.</param>
+    protected static void AddScaled(Tensor vector, Tensor other, double factor) => vector.AddScaled(other, factor);
 
     /// <summary>A vector of zeros that outlives every dispose scope.</summary>
     private protected static Tensor ZerosLike(Tensor like) => zeros_like(like, requires_grad: false).DetachFromDisposeScope();

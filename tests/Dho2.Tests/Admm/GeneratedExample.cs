@@ -18,16 +18,20 @@ internal sealed class Stage0Consensus(torch.Tensor parameters)
     private const double InitialSigma = 0.2;
 
     // g + sigma (theta - z + u)
-    public override void AddLocalTerm(torch.Tensor gradient, torch.Tensor parameters) =>
-        gradient.add_(parameters, Sigma).add_(Consensus, -Sigma).add_(ScaledDual, Sigma);
+    public override void AddLocalTerm(torch.Tensor gradient, torch.Tensor parameters)
+    {
+        AddScaled(gradient, parameters, Sigma);
+        AddScaled(gradient, Consensus, -Sigma);
+        AddScaled(gradient, ScaledDual, Sigma);
+    }
 
     protected override void Agree(torch.Tensor theta, ICommunicator replicas)
     {
         // z = mean(theta + u)
-        ScaledDual.add_(theta);
+        Increase(ScaledDual, theta);
         theta.copy_(ScaledDual);
         replicas.AllReduce(theta);
-        theta.div_(replicas.Size);
+        DivideBy(theta, replicas.Size);
 
         // u = u + theta - z
         ScaledDual.sub_(theta);
@@ -45,19 +49,24 @@ internal sealed class Stage0RelaxedConsensus(torch.Tensor parameters)
     public override double Relaxation => 1.5;
 
     // g + sigma (theta - z + u)
-    public override void AddLocalTerm(torch.Tensor gradient, torch.Tensor parameters) =>
-        gradient.add_(parameters, Sigma).add_(Consensus, -Sigma).add_(ScaledDual, Sigma);
+    public override void AddLocalTerm(torch.Tensor gradient, torch.Tensor parameters)
+    {
+        AddScaled(gradient, parameters, Sigma);
+        AddScaled(gradient, Consensus, -Sigma);
+        AddScaled(gradient, ScaledDual, Sigma);
+    }
 
     protected override void Agree(torch.Tensor theta, ICommunicator replicas)
     {
         // th = 1.5 theta - 0.5 z
-        theta.mul_(1.5).add_(Consensus, -0.5);
+        ScaleBy(theta, 1.5);
+        AddScaled(theta, Consensus, -0.5);
 
         // z = mean(th + u)
-        ScaledDual.add_(theta);
+        Increase(ScaledDual, theta);
         theta.copy_(ScaledDual);
         replicas.AllReduce(theta);
-        theta.div_(replicas.Size);
+        DivideBy(theta, replicas.Size);
 
         // u = u + th - z
         ScaledDual.sub_(theta);
@@ -73,14 +82,15 @@ internal sealed class Stage0Dual(torch.Tensor parameters)
     private const double InitialSigma = 0.001;
 
     // g + pi
-    public override void AddLocalTerm(torch.Tensor gradient, torch.Tensor parameters) => gradient.add_(Dual);
+    public override void AddLocalTerm(torch.Tensor gradient, torch.Tensor parameters) => Increase(gradient, Dual);
 
     protected override void Extrapolate(torch.Tensor theta)
     {
         // pi = pi + sigma (theta - theta_0)
-        Dual.add_(theta, InitialSigma).add_(Anchor, -InitialSigma);
+        AddScaled(Dual, theta, InitialSigma);
+        AddScaled(Dual, Anchor, -InitialSigma);
 
         // theta = theta + pi / sigma
-        theta.add_(Dual, 1 / InitialSigma);
+        AddScaled(theta, Dual, 1 / InitialSigma);
     }
 }
