@@ -81,6 +81,45 @@ public sealed partial class PlanTests(PlannedProject project) : IClassFixture<Pl
         Assert.StartsWith((300.0 / 11).ToString("0.0", CultureInfo.InvariantCulture) + " % with stages of equal cost", Fact(lines, "bubble"), StringComparison.Ordinal);
     }
 
+    /// <summary>As with the attribute: less in memory, a longer step, and another plan; a stage with one micro-batch in flight is left alone.</summary>
+    [Fact]
+    public void StagesRecomputeAsIfTheAttributeStoodOnThem()
+    {
+        project.Write("", EightLayers);
+        string[] asked = ["plan", project.Folder, "--micro-batches", "8"];
+        Assert.DoesNotContain("recomputed activations", Tool.Run(asked).Output, StringComparison.Ordinal);
+        var kept = Read();
+        Assert.Equal([false, false], kept.recomputing);
+        var first = Read("--recompute", "0");
+        Assert.Equal([true, false], first.recomputing);
+        Assert.True(first.peaks[0] < kept.peaks[0] && first.peaks[1] == kept.peaks[1] && first.time > kept.time, $"{first.peaks[0]}, {first.time}");
+        Assert.Equal("of stage 0", Fact(Tool.Run([.. asked, "--recompute", "0"]).Output.Split('\n'), "recomputed activations"));
+
+        Assert.Equal([true, false], Read("--recompute", "all").recomputing);
+        Assert.Equal([true, true], Read("--recompute", "1, 0", "--schedule", "gpipe").recomputing);
+        Assert.Equal(
+            "of stage 0; not of stage 1, with one micro-batch in flight: nothing would be saved",
+            Fact(Tool.Run([.. asked, "--recompute", "0,1"]).Output.Split('\n'), "recomputed activations"));
+
+        // The option counts, and not the attribute.
+        project.Write("[Recompute(0)]", EightLayers);
+        Assert.Equal([true, false], Read().recomputing);
+        Assert.Equal([false, false], Read("--recompute", "none").recomputing);
+
+        (bool[] recomputing, long[] peaks, long time) Read(params string[] options)
+        {
+            (int status, string output, string errors) = Tool.Run([.. asked, .. options, "--json"]);
+            Assert.True(status == 0, errors);
+            using JsonDocument json = JsonDocument.Parse(output);
+            JsonElement plan = json.RootElement.GetProperty("models")[0].GetProperty("plan");
+            JsonElement[] stages = [.. plan.GetProperty("stages").EnumerateArray()];
+            return (
+                [.. stages.Select(stage => stage.GetProperty("recomputes").GetBoolean())],
+                [.. stages.Select(stage => stage.GetProperty("peakBytes").GetInt64())],
+                plan.GetProperty("costs").GetProperty("stepTime").GetInt64());
+        }
+    }
+
     [Fact]
     public void WhereTheBuildFailsOnADiagnosticThePlanIsShownAllTheSame()
     {
@@ -250,6 +289,9 @@ public sealed partial class PlanTests(PlannedProject project) : IClassFixture<Pl
     [InlineData("takes one of 1f1b, gpipe, interleaved, zb-h1, not 'fast'", "--schedule", "fast")]
     [InlineData("--device takes a name of the list or a size such as \"24 GiB\", not '24 GB'", "--device", "24 GB")]
     [InlineData("--stages takes a whole number of at least 1, not '0'", "--stages", "0")]
+    [InlineData("--recompute takes numbers of stages such as 0,2, or all, or none, not '0;1'", "--recompute", "0;1")]
+    [InlineData("--recompute takes numbers of stages such as 0,2, or all, or none, not '-1'", "--recompute=-1")]
+    [InlineData("--recompute takes all or none beside --devices", "--recompute", "0", "--devices", "8")]
     public void AWrongOptionIsRefusedWithWhatWouldBeRight(string expected, params string[] options)
     {
         (int status, string output, string errors) = Tool.Run(["plan", "nowhere", .. options]);
@@ -268,6 +310,9 @@ public sealed partial class PlanTests(PlannedProject project) : IClassFixture<Pl
         Assert.Equal((1, "", "dho2: the project has no pipeline class 'Other'; it has Models.Net.\n"), Tool.Run("plan", project.Folder, "--model", "Other"));
         (int status, _, string errors) = Tool.Run("plan", project.Folder, "--stages", "9");
         Assert.Equal((1, "dho2: Net cannot be cut into 9 stages: it has too few places to cut at, or work that is not known.\n"), (status, errors));
+
+        Assert.Equal(
+            (1, "", "dho2: Net has no stage 7 that could recompute; it has stages 0 to 1.\n"), Tool.Run("plan", project.Folder, "--recompute", "0,7,9"));
 
         File.WriteAllText(project.PathOf("Net.cs"), "class Empty;");
         Assert.Equal((1, "", "dho2: the project has no class with [Pipeline].\n"), Tool.Run("plan", project.Folder));

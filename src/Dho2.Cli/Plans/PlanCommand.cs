@@ -41,6 +41,13 @@ internal static class PlanCommand
                 ? found
                 : Refuse<Schedule?>(result, $"--schedule takes one of {string.Join(", ", Schedules.Keys)}, not '{result.Tokens[0].Value}'."),
         };
+        var recompute = new Option<RecomputeOptions?>("--recompute")
+        {
+            Description = "The stages that recompute their activations, and no others, as if [Recompute] stood on them: their numbers, all or none.",
+            HelpName = "n,n|all|none",
+            CustomParser = result => RecomputedStages(result.Tokens[0].Value)
+                ?? Refuse<RecomputeOptions?>(result, $"--recompute takes numbers of stages such as 0,2, or all, or none, not '{result.Tokens[0].Value}'."),
+        };
         var device = new Option<(DeviceProfile? Profile, long? Memory)>("--device")
         {
             Description = $"The device that holds a stage: a name such as H100-80GB, or its memory, such as \"24 GiB\". Names: {string.Join(", ", DeviceProfile.Named.Select(d => d.Name))}.",
@@ -57,13 +64,21 @@ internal static class PlanCommand
         var configuration = new Option<string>("--configuration", "-c") { Description = "The configuration whose symbols and references count.", DefaultValueFactory = _ => "Release" };
         var command = new Command("plan", "Shows how a project's models are split, without building or running them. Ends with 1 if a plan has errors.")
         {
-            project, model, stages, replicas, microBatches, batch, schedule, device, devices, html, svg, json, configuration,
+            project, model, stages, replicas, microBatches, batch, schedule, recompute, device, devices, html, svg, json, configuration,
         };
+        command.Validators.Add(result =>
+        {
+            if (result.GetValue(devices) is not null && result.GetValue(recompute) is { Stages.Count: > 0 })
+            {
+                result.AddError("--recompute takes all or none beside --devices, which compares ways with other stages.");
+            }
+        });
         command.SetAction(parsed =>
         {
             (DeviceProfile? profile, long? memory) = parsed.GetValue(device);
             var request = new PlanRequest(
-                parsed.GetValue(stages), parsed.GetValue(replicas), parsed.GetValue(microBatches), parsed.GetValue(batch), parsed.GetValue(schedule), profile, memory);
+                parsed.GetValue(stages), parsed.GetValue(replicas), parsed.GetValue(microBatches), parsed.GetValue(batch), parsed.GetValue(schedule), profile, memory,
+                parsed.GetValue(recompute));
             return Run(
                 terminal,
                 ProjectCompilation.Load(parsed.GetRequiredValue(project), parsed.GetRequiredValue(configuration), commandLine),
@@ -129,6 +144,30 @@ internal static class PlanCommand
             ? number
             : Refuse<int?>(result, $"{name} takes a whole number of at least 1, not '{result.Tokens[0].Value}'."),
     };
+
+    private static RecomputeOptions? RecomputedStages(string text)
+    {
+        switch (text.ToUpperInvariant())
+        {
+            case "ALL":
+                return RecomputeOptions.Everywhere;
+            case "NONE":
+                return RecomputeOptions.None;
+        }
+
+        var stages = new SortedSet<int>();
+        foreach (string number in text.Split(',', StringSplitOptions.TrimEntries))
+        {
+            if (!int.TryParse(number, System.Globalization.NumberStyles.None, System.Globalization.CultureInfo.InvariantCulture, out int stage))
+            {
+                return null;
+            }
+
+            stages.Add(stage);
+        }
+
+        return RecomputeOptions.Of([.. stages]);
+    }
 
     private static T? Refuse<T>(ArgumentResult result, string message)
     {

@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Cli.Pages;
@@ -29,6 +30,11 @@ internal static class PlanFacts
             facts.Add(("a step, by the plan's prices", Quantity.Time(forecast.Time) + (forecast.Reduction > 0 ? $", of which {Quantity.Time(forecast.Reduction)} over replicas" : "")));
         }
 
+        if (RecomputationOf(model) is { } recomputed)
+        {
+            facts.Add(("recomputed activations", recomputed));
+        }
+
         if (RecommendationOf(model) is { } advice)
         {
             facts.Add(("recommended", advice));
@@ -52,6 +58,29 @@ internal static class PlanFacts
 
         facts.Add(("plan", plan.Hash));
         return facts;
+    }
+
+    /// <summary>Whose activations are recomputed, and whose could but need not be; null where nobody asks.</summary>
+    private static string? RecomputationOf(PlannedModel model)
+    {
+        Plan plan = model.Plan!;
+        RecomputeOptions stated = plan.Options.Recompute ?? RecomputeOptions.None;
+        int[] asked =
+        [
+            .. plan.Stages
+                .Where(stage => stated.All || stated.Stages.Contains(stage.Index)
+                    || (!stated.OverridesLayers && stage.Layers.Any(layer => model.Model.Layers[layer].Recomputes)))
+                .Select(stage => stage.Index),
+        ];
+        int[] spared = [.. asked.Where(stage => !plan.Stages[stage].Recomputes)];
+        string[] parts =
+        [
+            .. asked.Length > spared.Length ? [$"of {Stages(asked.Except(spared))}"] : Array.Empty<string>(),
+            .. spared.Length > 0 ? [$"not of {Stages(spared)}, with one micro-batch in flight: nothing would be saved"] : Array.Empty<string>(),
+        ];
+        return asked.Length == 0 ? null : string.Join("; ", parts);
+
+        static string Stages(IEnumerable<int> stages) => $"stage {string.Join(", ", stages)}";
     }
 
     /// <summary>What to run a model with on as many devices, against this plan; null where work is not known.</summary>

@@ -17,15 +17,17 @@ namespace Dho2.Cli.Plans;
 /// <param name="Schedule">The schedule.</param>
 /// <param name="Profile">A device of the table.</param>
 /// <param name="Memory">Bytes of the device.</param>
+/// <param name="Recompute">The stages that recompute their activations, and no others.</param>
 internal sealed record PlanRequest(
-    int? Stages = null, int? Replicas = null, int? MicroBatches = null, int? Batch = null, Schedule? Schedule = null, DeviceProfile? Profile = null, long? Memory = null)
+    int? Stages = null, int? Replicas = null, int? MicroBatches = null, int? Batch = null, Schedule? Schedule = null, DeviceProfile? Profile = null, long? Memory = null,
+    RecomputeOptions? Recompute = null)
 {
-    private PlanOverrides Overrides => new() { Replicas = Replicas, MicroBatches = MicroBatches, Batch = Batch, Schedule = Schedule };
+    private PlanOverrides Overrides => new() { Replicas = Replicas, MicroBatches = MicroBatches, Batch = Batch, Schedule = Schedule, Recompute = Recompute };
 
     /// <summary>Plans a model with these numbers.</summary>
     /// <param name="model">The model as its source says.</param>
     /// <returns>The model with the device and stages asked for, and its plan.</returns>
-    /// <exception cref="ArgumentException">It cannot be cut into so many stages.</exception>
+    /// <exception cref="ArgumentException">It cannot be cut into so many stages, or has no stage that is to recompute.</exception>
     public (ModelDescription Model, PlanResult Result) Plan(ModelDescription model)
     {
         if (Profile is not null || Memory is not null)
@@ -50,7 +52,13 @@ internal sealed record PlanRequest(
             };
         }
 
-        return (model, Planner.Plan(model, Overrides));
+        PlanResult result = Planner.Plan(model, Overrides);
+        if (result.Plan is { } plan && Recompute?.Stages.FirstOrDefault(stage => stage >= plan.Stages.Count, -1) is >= 0 and { } missing)
+        {
+            throw new ArgumentException($"{model.Name} has no stage {missing} that could recompute; it has {(plan.Stages.Count == 1 ? "stage 0" : $"stages 0 to {plan.Stages.Count - 1}")}.");
+        }
+
+        return (model, result);
     }
 
     private static string Count(int number, string what) => $"{number} {what}{(number == 1 ? "" : "s")}";
