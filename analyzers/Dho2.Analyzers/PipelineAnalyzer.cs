@@ -84,7 +84,7 @@ public sealed class PipelineAnalyzer : DiagnosticAnalyzer
                 var advice = new MemoryAdvice(model, result.Plan!, stage, placement);
                 IReadOnlyList<MemoryLever> levers = MemoryLevers.Find(model, result.Plan!, stage, cancellation);
                 changes = advice.Changes(levers);
-                arguments = arguments.Append(advice.Describe(levers));
+                arguments = arguments.Append(advice.Describe(levers, FittingWay.Find(model, result.Plan!, cancellation)));
             }
 
             yield return Diagnostic.Create(

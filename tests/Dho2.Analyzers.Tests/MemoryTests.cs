@@ -1,6 +1,10 @@
+using System.Globalization;
 using System.Linq;
 using System.Threading.Tasks;
+using Dho2.Modeling;
+using Dho2.Planning;
 using Microsoft.CodeAnalysis;
+using Microsoft.CodeAnalysis.CSharp;
 using static Dho2.Analyzers.Tests.Source;
 using static Dho2.Analyzers.Tests.Verifier;
 
@@ -113,9 +117,68 @@ public class MemoryTests
         Diagnostic[] diagnostics = [.. await Analysis.DiagnosticsAsync(Analysis.Compile(source))];
 
         Assert.All(
-            diagnostics.Where(d => d.Id == DiagnosticIds.StageDoesNotFit), d => Assert.Matches(@"; activations and graphs \d+(\.\d+)? MiB: MicroBatches = (4|8|16) would fit \(\d+(\.\d+)? MiB\)$", d.GetMessage()));
+            diagnostics.Where(d => d.Id == DiagnosticIds.StageDoesNotFit), d => Assert.Matches(@"; activations and graphs \d+(\.\d+)? MiB: MicroBatches = (4|8|16) would fit \(\d+(\.\d+)? MiB\); or the quickest for all stages: ", d.GetMessage()));
         Assert.Contains(diagnostics, d => d.Id == DiagnosticIds.StageDoesNotFit);
     }
+
+    // 65,536 rows of 64 numbers: 16 MiB for each value that a stage keeps.
+    private static string Wide(string pipeline, string memory) => Net(
+        attributes: $"[Pipeline({pipeline})] [Input(64, Batch = 65536)] [Target] [Device(Memory = \"{memory}\")]",
+        layers: "[Stage(0)] private readonly Linear first = Linear(64, 64); [Stage(1)] private readonly Linear second = Linear(64, 64);");
+
+    [Theory]
+    [InlineData("MicroBatches = 64, Schedule = Schedule.GPipe", "40 MiB", "Schedule = Schedule.ZeroBubble, MicroBatches = 4", 36.5)]
+    [InlineData("MicroBatches = 64, Schedule = Schedule.GPipe", "20 MiB", "Schedule = Schedule.ZeroBubble, MicroBatches = 32", 18.5)]
+    [InlineData("MicroBatches = 2", "48 MiB", "Schedule = Schedule.ZeroBubble, MicroBatches = 4", 36.5)]
+    public async Task The_message_names_the_quickest_way_in_which_all_stages_fit(string pipeline, string memory, string way, double most)
+    {
+        string[] messages = await DoNotFitAsync(Wide(pipeline, memory));
+
+        Assert.NotEmpty(messages);
+        Assert.All(messages, message => Assert.EndsWith(
+            string.Create(CultureInfo.InvariantCulture, $"; or the quickest for all stages: {way} would fit (at most {most} MiB)"), message, System.StringComparison.Ordinal));
+
+        // What it promises, it keeps.
+        Assert.Empty(await DoNotFitAsync(Wide(way, memory)));
+    }
+
+    [Theory]
+    [InlineData("MicroBatches = 2, Schedule = Schedule.ZeroBubble", "48 MiB", "MicroBatches = 4 would fit (36.5 MiB)")]
+    [InlineData("MicroBatches = 2", "8 MiB", "MicroBatches = 16 would fit (6.55 MiB)")]
+    public async Task A_way_that_a_single_change_is_already_or_that_does_not_exist_is_not_named(string pipeline, string memory, string end)
+    {
+        string[] messages = await DoNotFitAsync(Wide(pipeline, memory));
+
+        Assert.EndsWith(end, messages[1], System.StringComparison.Ordinal);
+        Assert.All(messages, message => Assert.DoesNotContain("quickest", message, System.StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Of_many_changes_those_that_work_on_most_are_named()
+    {
+        CSharpCompilation compilation = Analysis.Compile(Model(""));
+        ModelReading reading = ModelReader.Read(compilation.GetTypeByMetadataName("Net")!, compilation, default)!;
+        ModelDescription model = reading.Model.Description;
+        var advice = new MemoryAdvice(model, Planner.Plan(model).Plan!, 0, new Placement(reading, default));
+        MemoryLever[] levers =
+        [
+            new(MemoryLeverKind.Rank, 2, Concerned: 4096, Needed: 1),
+            new(MemoryLeverKind.MicroBatches, 16, Concerned: 1024, Needed: 2),
+            new(MemoryLeverKind.Recompute, 0, Concerned: 512, Needed: 3),
+            new(MemoryLeverKind.Layer, 1, Concerned: 2048, Needed: 4, Layer: 0, NeededThere: 5),
+        ];
+
+        Assert.Equal(
+            "; curvature and its basis 4 KiB: rank 2 would fit (1 B); or activations and graphs 1 KiB: MicroBatches = 16 would fit (2 B); or 'first' 2 KiB: on stage 1 it would fit (4 B, and there 5 B)",
+            advice.Describe(levers, way: null));
+        Assert.EndsWith(
+            "; or the quickest for all stages: MicroBatches = 16, [Recompute(0, 1)] would fit (at most 6 B)",
+            advice.Describe(levers, new(null, 16, new[] { 0, 1 }.ToEquatableArray(), 6)),
+            System.StringComparison.Ordinal);
+    }
+
+    private static async Task<string[]> DoNotFitAsync(string source) =>
+        [.. (await Analysis.DiagnosticsAsync(Analysis.Compile(source))).Where(d => d.Id == DiagnosticIds.StageDoesNotFit).Select(d => d.GetMessage())];
 
     [Fact]
     public Task Every_pipeline_has_a_summary() => VerifyWithSummaryAsync(Net(header: "public partial class {|DHO1403:Net|} : Module<Tensor, Tensor>"));

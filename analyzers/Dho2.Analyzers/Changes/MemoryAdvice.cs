@@ -8,10 +8,45 @@ namespace Dho2.Analyzers;
 /// <summary>Puts the levers that make a stage fit its device into words, and into changes of the source.</summary>
 internal sealed class MemoryAdvice(ModelDescription model, Plan plan, int stage, Placement placement)
 {
-    /// <summary>The end of the message: what each change works on, and what the stage needs with it.</summary>
-    public string Describe(IReadOnlyList<MemoryLever> levers) => levers.Count == 0
-        ? "; neither a lower rank nor more micro-batches nor recomputed activations nor moving one layer would make it fit"
-        : "; " + string.Join("; or ", levers.Select(Describe));
+    // More would be a list to study, and no message to read.
+    private const int MostLevers = 3;
+
+    /// <summary>The end of the message: what each change works on, and what the stage needs with it; and what all stages would fit with.</summary>
+    /// <param name="levers">Single changes that suffice for the stage; of many, those that work on most are named.</param>
+    /// <param name="way">The quickest way in which all stages fit; null where none is known.</param>
+    public string Describe(IReadOnlyList<MemoryLever> levers, FittingWay? way)
+    {
+        var largest = new HashSet<MemoryLever>(levers.OrderByDescending(lever => lever.Concerned).Take(MostLevers));
+        IEnumerable<string> changes = levers.Where(largest.Contains).Select(Describe);
+        if (way is not null && !levers.Any(lever => IsSame(lever, way)) && Describe(way) is { Length: > 0 } named)
+        {
+            changes = changes.Append($"the quickest for all stages: {named} would fit (at most {PlanReport.FormatBytes(way.PeakBytes)})");
+        }
+
+        string text = string.Join("; or ", changes);
+        return text.Length > 0
+            ? "; " + text
+            : "; neither a lower rank nor more micro-batches nor recomputed activations nor moving one layer would make it fit";
+    }
+
+    private static string Describe(FittingWay way)
+    {
+        string[] numbers =
+        [
+            .. way.Schedule is { } schedule ? [$"Schedule = Schedule.{schedule}"] : System.Array.Empty<string>(),
+            .. way.MicroBatches is { } count ? [$"MicroBatches = {count}"] : System.Array.Empty<string>(),
+            .. way.Recomputed.Count > 0 ? [$"[Recompute({string.Join(", ", way.Recomputed)})]"] : System.Array.Empty<string>(),
+        ];
+        return string.Join(", ", numbers);
+    }
+
+    /// <summary>Whether a way is one change, and a lever names it already.</summary>
+    private static bool IsSame(MemoryLever lever, FittingWay way) => way.Schedule is null && lever.Kind switch
+    {
+        MemoryLeverKind.MicroBatches => way.MicroBatches == lever.Value && way.Recomputed.Count == 0,
+        MemoryLeverKind.Recompute => way.MicroBatches is null && way.Recomputed is { Count: 1 } stages && stages[0] == lever.Value,
+        _ => false,
+    };
 
     private string Describe(MemoryLever lever)
     {

@@ -17,9 +17,7 @@ public static class StageChooser
     // More stages than this are never proposed by themselves.
     private const int MostStages = 64;
 
-    private static readonly object CacheLock = new();
-    private static readonly Dictionary<(ModelDescription Model, bool All), PartitionProposal?> Cache = [];
-    private static readonly Queue<(ModelDescription Model, bool All)> Order = new();
+    private static readonly ContentCache<(ModelDescription Model, bool All), PartitionProposal?> Cache = new(Capacity);
 
     /// <summary>The best partition of all layers into as many stages as the model has, whatever stages they state.</summary>
     /// <param name="model">The model; its indices must be consistent.</param>
@@ -34,7 +32,7 @@ public static class StageChooser
             Options = model.Options with { Stages = model.Options.Stages > 0 ? model.Options.Stages : NumberedOf(model) },
             Layers = model.Layers.Select(layer => layer with { Stage = null, StageIsAutomatic = false }).ToEquatableArray(),
         };
-        return Cached(bare, all: true, () => Search(bare, ShapeInference.Infer(bare, cancellation), all: true, cancellation));
+        return Cache.Get((bare, true), () => Search(bare, ShapeInference.Infer(bare, cancellation), all: true, cancellation));
     }
 
     /// <summary>The model with a stage for every layer that left it to the planner; the model itself where none did.</summary>
@@ -45,7 +43,7 @@ public static class StageChooser
             return model;
         }
 
-        PartitionProposal? found = Cached(model, all: false, () => Search(model, inference, all: false, cancellation));
+        PartitionProposal? found = Cache.Get((model, false), () => Search(model, inference, all: false, cancellation));
         return model with
         {
             Layers = model.Layers
@@ -56,33 +54,6 @@ public static class StageChooser
 
     /// <summary>As many stages as layers are numbered for; 0 where none is.</summary>
     private static int NumberedOf(ModelDescription model) => model.Layers.Select(layer => layer.Stage ?? -1).DefaultIfEmpty(-1).Max() + 1;
-
-    private static PartitionProposal? Cached(ModelDescription model, bool all, Func<PartitionProposal?> search)
-    {
-        lock (CacheLock)
-        {
-            if (Cache.TryGetValue((model, all), out PartitionProposal? known))
-            {
-                return known;
-            }
-        }
-
-        PartitionProposal? found = search();
-        lock (CacheLock)
-        {
-            if (!Cache.ContainsKey((model, all)))
-            {
-                Cache[(model, all)] = found;
-                Order.Enqueue((model, all));
-                if (Order.Count > Capacity)
-                {
-                    Cache.Remove(Order.Dequeue());
-                }
-            }
-        }
-
-        return found;
-    }
 
     private static PartitionProposal? Search(ModelDescription model, InferenceResult inference, bool all, CancellationToken cancellation)
     {

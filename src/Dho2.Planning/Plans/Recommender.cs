@@ -36,9 +36,13 @@ public static class Recommender
     /// </returns>
     /// <exception cref="OperationCanceledException">The search was cancelled.</exception>
     public static IReadOnlyList<Recommendation> Recommend(
-        ModelDescription model, PlanOverrides? overrides = null, Func<Plan, ScheduleCosts?>? costs = null, CancellationToken cancellation = default)
+        ModelDescription model, PlanOverrides? overrides = null, Func<Plan, ScheduleCosts?>? costs = null, CancellationToken cancellation = default) =>
+        Recommend(model, overrides ?? new(), costs, OptionChecks.MaxMicroBatches, cancellation);
+
+    /// <summary>The same for those who cannot wait: more than some micro-batches are not tried, even where nothing fits.</summary>
+    internal static IReadOnlyList<Recommendation> Recommend(
+        ModelDescription model, PlanOverrides overrides, Func<Plan, ScheduleCosts?>? costs, int mostMicroBatches, CancellationToken cancellation)
     {
-        overrides ??= new();
         if (ValueUses.FindInconsistency(model) is not null)
         {
             return [];
@@ -64,7 +68,7 @@ public static class Recommender
         foreach (Schedule schedule in options.Schedule == Schedule.Interleaved ? [Schedule.Interleaved] : OnePerRank)
         {
             bool anyFits = false;
-            foreach (int count in Divisors(current.Options.Batch))
+            foreach (int count in Divisors(current.Options.Batch, mostMicroBatches))
             {
                 if (count > (long)MostForEachRank * ranks && anyFits)
                 {
@@ -127,11 +131,18 @@ public static class Recommender
                 return null;
             }
 
+            if (kept.Layout.StagesPerRank == 1)
+            {
+                // What others do makes no difference to a stage.
+                int[] full = [.. kept.Stages.Where(stage => !Fits(kept, stage)).Select(stage => stage.Index)];
+                return full.Length > 0 && With(tried, RecomputeOptions.Of(full)) is { } all ? Candidate(all, isCurrent: false) : Candidate(kept, isCurrent: false);
+            }
+
             var stages = new List<int>();
             Plan plan = kept;
             for (int stage = 0; stage < kept.Stages.Count; stage++)
             {
-                // One stage a device: what others do makes no difference to it. Of several, one after the other until they fit.
+                // Of several on a device, one after the other until they fit.
                 if (!Fits(plan, plan.Stages[stage]) && With(tried, RecomputeOptions.Of([.. stages, stage])) is { } changed && changed.Stages[stage].Recomputes)
                 {
                     stages.Add(stage);
@@ -146,5 +157,5 @@ public static class Recommender
     private static bool IsSame(Recommendation one, Recommendation other) =>
         one.Plan.Options.Schedule == other.Plan.Options.Schedule && one.Plan.Options.MicroBatches == other.Plan.Options.MicroBatches && one.Recomputed.Equals(other.Recomputed);
 
-    private static IEnumerable<int> Divisors(int batch) => Enumerable.Range(1, Math.Min(batch, OptionChecks.MaxMicroBatches)).Where(count => batch % count == 0);
+    private static IEnumerable<int> Divisors(int batch, int most) => Enumerable.Range(1, Math.Min(batch, most)).Where(count => batch % count == 0);
 }
