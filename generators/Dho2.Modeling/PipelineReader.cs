@@ -170,7 +170,7 @@ internal sealed class PipelineReader(ReadingContext context, INamedTypeSymbol ty
 
             if (obstacle is not null && !context.HasErrors)
             {
-                context.Report(ModelProblemKind.LayerNotCreated, layer.Name, layer.Member.Name, obstacle);
+                context.Report(ModelProblemKind.LayerNotCreated, layer.Name, layer.Member.Name, obstacle, layer.Remedy);
             }
 
             // The elements of a list have the same inside.

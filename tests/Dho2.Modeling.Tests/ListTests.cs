@@ -50,7 +50,7 @@ public sealed class ListTests
 
     [Theory]
     [InlineData("[Stage(0)] private readonly Linear[] list = Enumerable.Range(0, Environment.ProcessorCount).Select(i => Linear(1, 1)).ToArray();", "it is not known at compile time which modules it holds")]
-    [InlineData("[Stage(0)] private readonly Linear[] list; public Net() : base(\"Net\") { list = [Linear(1, 1)]; RegisterComponents(); }", "TorchSharp does not register the modules in it; make it a ModuleList")]
+    [InlineData("[Stage(0)] private readonly Linear[] list; public Net() : base(\"Net\") { list = [Linear(1, 1)]; RegisterComponents(); }", "TorchSharp does not register the modules in it")]
     [InlineData("[Stage(0)] private readonly ModuleList<Linear> list = new(); public Net(int n = 2) : base(\"Net\") { while (n-- > 0) list.append(Linear(1, 1)); }", "it is not known at compile time which modules it holds")]
     [InlineData("[Stage(0), Stage(1, From = 2)] private readonly Linear[] list = [Linear(1, 1), Linear(1, 1)];", "From = 2 is none of its 2 elements")]
     [InlineData("[Stage(0), Stage(1)] private readonly Linear[] list = [Linear(1, 1), Linear(1, 1)];", "two attributes begin at element 0")]

@@ -11,6 +11,9 @@ public sealed class ProblemTests
             [Stage(1)] private readonly Linear b = Linear(8, 4);
         """;
 
+    private const string Makers =
+        "public static class Makers { public static ModuleList<Linear> Make(int count) => new(Enumerable.Range(0, count).Select(_ => One()).ToArray()); public static Linear One() => Linear(8, 8); }";
+
     [Theory]
     [InlineData(ModelProblemKind.StatementNotSliced, "if (x.numel() > 3) { [|return x;|] }\n        return b.forward(a.forward(x));")]
     [InlineData(ModelProblemKind.StatementNotSliced, "x = a.forward(x);\n        [|Tensor f(Tensor y) => b.forward(y);|]\n        return f(x);")]
@@ -49,6 +52,23 @@ public sealed class ProblemTests
     [InlineData(ModelProblemKind.NestedDropout, "[Stage(0)] private readonly Dropout2d [|c|] = Dropout2d(0.5);")]
     public void WhatAStageCannotCreateIsReportedAtTheMember(ModelProblemKind kind, string members) =>
         AssertProblem(kind, Source("return b.forward(a.forward(x));", members));
+
+    [Theory]
+    [InlineData("ModuleList<Linear> c = Makers.Make(2);", "its list is made by 'Makers.Make', and what another class creates cannot be copied under this one's names; make the list in one expression, or in a method of this class")]
+    [InlineData("ModuleList<Linear> c = new(new List<Linear>(Makers.Make(2)).ToArray());", "its list is made by 'Makers.Make', and what another class creates cannot be copied under this one's names; make the list in one expression, or in a method of this class")]
+    [InlineData("ModuleList<Linear> c = Make(); private static ModuleList<Linear> Make() => new(new Linear[Environment.ProcessorCount]);", "it is not known at compile time which modules it holds; make it from constants: in one expression, in a method of this class, or in the constructor")]
+    [InlineData("Linear[] c; public Net() : base(\"net\") { c = [Linear(8, 8)]; RegisterComponents(); }", "TorchSharp does not register the modules in it; make it a ModuleList")]
+    public void AListThatAStageCannotCreateIsReportedWithWhatWouldBeRight(string member, string reason)
+    {
+        PipelineModel model = Reading.Read(ModelSource.Net(Layers + "\n[Stage(0)] private readonly " + member, "return b.forward(a.forward(x));", after: Makers));
+        Assert.Equal($"Layer 'c' cannot be created in a stage: {reason}", Assert.Single(model.Problems).Message);
+    }
+
+    [Theory]
+    [InlineData("ModuleList<Linear> c = Make(2); private static ModuleList<Linear> Make(int count) => new(Enumerable.Range(0, count).Select(_ => Linear(8, 8)).ToArray());")]
+    [InlineData("ModuleList<Linear> c = new(Enumerable.Range(0, 2).Select(_ => Makers.One()).ToArray());")]
+    public void AListThatAStageCanCreateIsNot(string member) =>
+        Assert.Empty(Reading.Read(ModelSource.Net(Layers + "\n[Stage(0)] private readonly " + member, "return b.forward(a.forward(x));", after: Makers)).Problems);
 
     [Theory]
     [InlineData("[Stage(0)] private readonly Linear c; private readonly int size; public Net() : base(\"net\") { size = 4; var n = size * 2; n++; n = 3; c = Linear(n, size); }")]

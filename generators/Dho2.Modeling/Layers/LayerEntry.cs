@@ -32,6 +32,9 @@ internal sealed class LayerEntry(ISymbol member, ITypeSymbol type, SyntaxToken n
     /// <summary>Why the creation cannot be copied, or null.</summary>
     public string? Obstacle { get; set; }
 
+    /// <summary>What to do about the obstacle.</summary>
+    public string Remedy { get; set; } = "give it an initialiser, or one assignment at the top of the constructor";
+
     /// <summary>What the creation was read as.</summary>
     public CreatedLayer? Created { get; set; }
 

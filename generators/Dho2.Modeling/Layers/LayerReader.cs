@@ -97,9 +97,11 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
         List<Creation>? elements = Scope.Collections.TryGetValue(component.Member, out List<Creation>? list) ? list : null;
         if (elements is null || elements.Contains(Creation.Missing) || !isRegistered || component.Obstacle is not null)
         {
-            component.Obstacle ??= elements is null || isRegistered
-                ? "it is not known at compile time which modules it holds"
-                : "TorchSharp does not register the modules in it; make it a ModuleList";
+            if (component.Obstacle is null)
+            {
+                (component.Obstacle, component.Remedy) = ObstacleOf(component.Creation, elements is null || isRegistered);
+            }
+
             return [component];
         }
 
@@ -116,6 +118,25 @@ internal sealed partial class LayerReader(ReadingContext context, INamedTypeSymb
             entry.Take(element);
             return entry;
         });
+    }
+
+    /// <summary>Why the elements of a list are not layers, and what would make them so.</summary>
+    private (string Obstacle, string Remedy) ObstacleOf(IOperation creation, bool isUnknown)
+    {
+        if (!isUnknown)
+        {
+            return ("TorchSharp does not register the modules in it", "make it a ModuleList");
+        }
+
+        IMethodSymbol? foreign = creation.DescendantsAndSelf().OfType<IInvocationOperation>()
+            .Select(call => call.TargetMethod)
+            .FirstOrDefault(method => context.Known.ElementOf(method.ReturnType) is not null
+                && context.Known.ElementOf(method.ContainingType) is null
+                && ModuleListReader.IsForeign(method, context));
+        return foreign is not null
+            ? ($"its list is made by '{foreign.ContainingType.Name}.{foreign.Name}', and what another class creates cannot be copied under this one's names",
+                "make the list in one expression, or in a method of this class")
+            : ("it is not known at compile time which modules it holds", "make it from constants: in one expression, in a method of this class, or in the constructor");
     }
 
     private void ReadMember(MemberDeclarationSyntax member, SemanticModel semantics)

@@ -101,7 +101,7 @@ internal sealed class ModuleListReader(ReadingContext context, ModuleScope scope
             return method.Name == "ModuleList" && call.Arguments is [{ Value: var modules }] ? Read(modules) : null;
         }
 
-        if (method.ContainingType is { Name: "Enumerable" or "ImmutableArray" or "ImmutableArrayExtensions" or "MemoryExtensions" })
+        if (IsOfSequences(method))
         {
             return (method.Name, call.Arguments) switch
             {
@@ -118,10 +118,15 @@ internal sealed class ModuleListReader(ReadingContext context, ModuleScope scope
             return Read(call.Instance!);
         }
 
-        // What is created in another class cannot be copied under this one's names.
-        bool isCopied = !context.IsSliced || SymbolEqualityComparer.Default.Equals(method.ContainingType, context.Pipeline);
-        return isCopied ? new MethodReader(context, scope).Read(call, Read) : null;
+        return IsForeign(method, context) ? null : new MethodReader(context, scope).Read(call, Read);
     }
+
+    /// <summary>Whether a method makes lists for a pipeline whose names it does not share: what it creates cannot be copied.</summary>
+    public static bool IsForeign(IMethodSymbol method, ReadingContext context) =>
+        context.IsSliced && !KnownSymbols.IsTorchSharp(method) && !IsOfSequences(method) && !SymbolEqualityComparer.Default.Equals(method.ContainingType, context.Pipeline);
+
+    private static bool IsOfSequences(IMethodSymbol method) =>
+        method.ContainingType is { Name: "Enumerable" or "ImmutableArray" or "ImmutableArrayExtensions" or "MemoryExtensions" };
 
     private List<Creation>? Select(IOperation source, IOperation selector)
     {

@@ -75,7 +75,7 @@ public static class ModelProblemKinds
         ModelProblemKind.InputMismatch => "{0}",
         ModelProblemKind.LossMissing => "'{0}' has no usable loss: {1}; write 'private static Tensor Loss(...)' that takes the results of forward and the targets",
         ModelProblemKind.ForwardMissing => "'{0}' has no usable forward: {1}",
-        ModelProblemKind.LayerNotCreated => "Layer '{0}' cannot be created in a stage: {1}; give it an initialiser, or one assignment at the top of the constructor",
+        ModelProblemKind.LayerNotCreated => "Layer '{0}' cannot be created in a stage: {1}; {2}",
         ModelProblemKind.StatementNotSliced => "This cannot be sliced into stages: {0}",
         ModelProblemKind.InstanceMember => "'{0}' belongs to the model, which no stage has: {1}",
         ModelProblemKind.PartitionDependentRandomness => "The masks of '{0}' would depend on the partition; use a Dropout layer, whose masks follow from the seed, the layer's name, the micro-batch and the step",
