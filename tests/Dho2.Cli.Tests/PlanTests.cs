@@ -93,7 +93,9 @@ public sealed partial class PlanTests(PlannedProject project) : IClassFixture<Pl
         var first = Read("--recompute", "0");
         Assert.Equal([true, false], first.recomputing);
         Assert.True(first.peaks[0] < kept.peaks[0] && first.peaks[1] == kept.peaks[1] && first.time > kept.time, $"{first.peaks[0]}, {first.time}");
-        Assert.Equal("of stage 0", Fact(Tool.Run([.. asked, "--recompute", "0"]).Output.Split('\n'), "recomputed activations"));
+        string[] lines = Tool.Run([.. asked, "--recompute", "0"]).Output.Split('\n');
+        Assert.Equal("of stage 0", Fact(lines, "recomputed activations"));
+        Assert.Equal("0 B", Row(lines, "inputs to recompute from")[1]);
 
         Assert.Equal([true, false], Read("--recompute", "all").recomputing);
         Assert.Equal([true, true], Read("--recompute", "1, 0", "--schedule", "gpipe").recomputing);

@@ -59,7 +59,8 @@ internal sealed class PlanTables(Terminal terminal)
         Row("operations of a forward", stage => Quantity.Scaled(stage.ForwardOperations));
         foreach (MemoryKind kind in report.Stages.SelectMany(stage => stage.Memory).Select(term => term.Kind).Distinct())
         {
-            Row(PlanReport.NameOf(kind), stage => PlanReport.FormatBytes(stage.Memory.FirstOrDefault(term => term.Kind == kind)?.Bytes));
+            // Only stages that recompute have inputs to do it from.
+            Row(PlanReport.NameOf(kind), stage => PlanReport.FormatBytes(stage.Memory.FirstOrDefault(term => term.Kind == kind) is { } term ? term.Bytes : 0));
         }
 
         Row("peak", stage => stage.PeakBytes is null && stage.KnownBytes > 0 ? $"at least {PlanReport.FormatBytes(stage.KnownBytes)}" : PlanReport.FormatBytes(stage.PeakBytes));
