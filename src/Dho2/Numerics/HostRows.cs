@@ -16,8 +16,14 @@ internal static unsafe class HostRows
     /// <summary>Elements of a block, the unit of work of one thread.</summary>
     public const int BlockSize = 1 << 16;
 
-    /// <summary>Elements of a tile, which stays in the nearest cache.</summary>
-    public const int TileSize = 1 << 12;
+    /// <summary>Bytes of a row's tile, where the rows' are read again soon: all of them stay in the second cache, and the vector's in the first.</summary>
+    public const int TileBytes = 1 << 14;
+
+    /// <summary>
+    /// Bytes of a row's tile in passes that read it once: a stretch of memory is slow at its beginning, until it is fetched
+    /// ahead of its use.
+    /// </summary>
+    public const int LongTileBytes = 1 << 16;
 
     /// <summary>Whether these tensors lie in host memory, without gaps, with element types that have a pass here.</summary>
     public static bool Supports(Tensor rows, Tensor vector) =>
@@ -74,9 +80,9 @@ internal static unsafe class HostRows
         {
             Span<double> sums = partial.AsSpan(block * count, count);
             long end = Math.Min(size, (block + 1L) * BlockSize);
-            for (long start = (long)block * BlockSize; start < end; start += TileSize)
+            for (long start = (long)block * BlockSize; start < end; start += LongTileBytes / T.RowElementSize)
             {
-                int length = (int)Math.Min(TileSize, end - start);
+                int length = (int)Math.Min(LongTileBytes / T.RowElementSize, end - start);
                 DotTile<T>(row + start * T.RowElementSize, size, x + start * T.VectorElementSize, length, sums);
             }
         });
@@ -103,9 +109,9 @@ internal static unsafe class HostRows
         ForBlocks(Blocks(size), block =>
         {
             long end = Math.Min(size, (block + 1L) * BlockSize);
-            for (long start = (long)block * BlockSize; start < end; start += TileSize)
+            for (long start = (long)block * BlockSize; start < end; start += LongTileBytes / T.RowElementSize)
             {
-                int length = (int)Math.Min(TileSize, end - start);
+                int length = (int)Math.Min(LongTileBytes / T.RowElementSize, end - start);
                 AddTile<T>(factors, row + start * T.RowElementSize, size, y + start * T.VectorElementSize, length);
             }
         });
@@ -127,6 +133,23 @@ internal static unsafe class HostRows
         for (; i <= sums.Length - RowGroups.Rows; i += RowGroups.Rows)
         {
             T.DotGroup(rows + (i * stride), stride, vector, count, sums.Slice(i, RowGroups.Rows));
+        }
+
+        for (; i < sums.Length; i++)
+        {
+            sums[i] += T.Dot(rows + (i * stride), vector, count);
+        }
+    }
+
+    /// <summary>The same with products added up in float32 over short runs, where rows are not in float64.</summary>
+    public static void DotTileInRuns<T>(byte* rows, long size, byte* vector, int count, Span<double> sums)
+        where T : struct, IRowKernel
+    {
+        long stride = size * T.RowElementSize;
+        int i = 0;
+        for (; i <= sums.Length - RowGroups.Rows; i += RowGroups.Rows)
+        {
+            T.DotGroupInRuns(rows + (i * stride), stride, vector, count, sums.Slice(i, RowGroups.Rows));
         }
 
         for (; i < sums.Length; i++)

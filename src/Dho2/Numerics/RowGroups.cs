@@ -23,6 +23,9 @@ internal unsafe interface ISingles
 
     /// <summary>Element i.</summary>
     static abstract float At(byte* from, int i);
+
+    /// <summary>Bytes of an element.</summary>
+    static abstract int Size { get; }
 }
 
 /// <summary>
@@ -35,6 +38,9 @@ internal static unsafe class RowGroups
     public const int Rows = 4;
 
     private const int Lanes = 8;
+
+    // Elements of a run: each of its sums, in 16 lanes, has 16 products.
+    private const int Run = 256;
 
     /// <summary>Adds the inner products of four rows with a vector to four sums, accumulated in float64.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -82,6 +88,55 @@ internal static unsafe class RowGroups
         sums[1] += sum1;
         sums[2] += sum2;
         sums[3] += sum3;
+    }
+
+    /// <summary>
+    /// Adds the inner products of four rows with a vector to four sums. Over runs of 256 elements products add up in float32, sixteen to a lane,
+    /// and from run to run in float64: without conversions of each element, memory and not arithmetic takes the time. The error is
+    /// at most <c>17 * 2^-24</c> of the sum of the products' magnitudes.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void DotInRuns<TRow>(byte* rows, long stride, byte* vector, int count, Span<double> sums)
+        where TRow : struct, ISingles, IDoubles
+    {
+        float* x = (float*)vector;
+        byte* row1 = rows + stride;
+        byte* row2 = row1 + stride;
+        byte* row3 = row2 + stride;
+        Vector256<double> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+        int i = 0;
+        for (; i <= count - Run; i += Run)
+        {
+            Vector256<float> even0 = default, odd0 = default, even1 = default, odd1 = default;
+            Vector256<float> even2 = default, odd2 = default, even3 = default, odd3 = default;
+            for (int j = i; j < i + Run; j += 2 * Lanes)
+            {
+                Vector256<float> even = Vector256.Load(x + j);
+                Vector256<float> odd = Vector256.Load(x + j + Lanes);
+                even0 = Vector256.MultiplyAddEstimate(TRow.Load(rows, j), even, even0);
+                odd0 = Vector256.MultiplyAddEstimate(TRow.Load(rows, j + Lanes), odd, odd0);
+                even1 = Vector256.MultiplyAddEstimate(TRow.Load(row1, j), even, even1);
+                odd1 = Vector256.MultiplyAddEstimate(TRow.Load(row1, j + Lanes), odd, odd1);
+                even2 = Vector256.MultiplyAddEstimate(TRow.Load(row2, j), even, even2);
+                odd2 = Vector256.MultiplyAddEstimate(TRow.Load(row2, j + Lanes), odd, odd2);
+                even3 = Vector256.MultiplyAddEstimate(TRow.Load(row3, j), even, even3);
+                odd3 = Vector256.MultiplyAddEstimate(TRow.Load(row3, j + Lanes), odd, odd3);
+            }
+
+            sum0 += Widened(even0 + odd0);
+            sum1 += Widened(even1 + odd1);
+            sum2 += Widened(even2 + odd2);
+            sum3 += Widened(even3 + odd3);
+        }
+
+        sums[0] += Vector256.Sum(sum0);
+        sums[1] += Vector256.Sum(sum1);
+        sums[2] += Vector256.Sum(sum2);
+        sums[3] += Vector256.Sum(sum3);
+        if (i < count)
+        {
+            Dot<TRow, OfSingle>(rows + (i * TRow.Size), stride, (byte*)(x + i), count - i, sums);
+        }
     }
 
     /// <summary>Adds a combination of four rows to a vector in float32.</summary>
@@ -165,6 +220,8 @@ internal static unsafe class RowGroups
         static double IDoubles.At(byte* from, int i) => ((float*)from)[i];
 
         static float ISingles.At(byte* from, int i) => ((float*)from)[i];
+
+        static int ISingles.Size => sizeof(float);
     }
 
     /// <summary>Elements in bfloat16: the upper halves of float32.</summary>
@@ -192,8 +249,13 @@ internal static unsafe class RowGroups
 
         static float ISingles.At(byte* from, int i) => ToSingle(((ushort*)from)[i]);
 
+        static int ISingles.Size => sizeof(ushort);
+
         private static float ToSingle(ushort half) => BitConverter.UInt32BitsToSingle((uint)half << 16);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Widened(Vector256<float> values) => Widen(values.GetLower()) + Widen(values.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> Widen(Vector128<float> values) => Avx.IsSupported

@@ -25,6 +25,9 @@ internal unsafe interface IRowKernel
     /// <summary>Adds the inner products of <see cref="RowGroups.Rows"/> rows, so many bytes apart, with the vector to as many sums.</summary>
     static abstract void DotGroup(byte* rows, long stride, byte* vector, int count, Span<double> sums);
 
+    /// <summary>The same, where rows are not in float64 with products added up in float32 over short runs.</summary>
+    static abstract void DotGroupInRuns(byte* rows, long stride, byte* vector, int count, Span<double> sums);
+
     /// <summary>Adds a combination of <see cref="RowGroups.Rows"/> rows, so many bytes apart, to the vector.</summary>
     static abstract void AddGroup(ReadOnlySpan<double> coefficients, byte* rows, long stride, byte* vector, int count);
 }
@@ -38,6 +41,9 @@ internal readonly unsafe struct DoubleKernel : IRowKernel
 
     public static void DotGroup(byte* rows, long stride, byte* vector, int count, Span<double> sums) =>
         RowGroups.Dot<RowGroups.OfDouble, RowGroups.OfDouble>(rows, stride, vector, count, sums);
+
+    public static void DotGroupInRuns(byte* rows, long stride, byte* vector, int count, Span<double> sums) =>
+        DotGroup(rows, stride, vector, count, sums);
 
     public static void AddGroup(ReadOnlySpan<double> coefficients, byte* rows, long stride, byte* vector, int count) =>
         RowGroups.AddDoubles(coefficients, rows, stride, vector, count);
@@ -92,6 +98,9 @@ internal readonly unsafe struct SingleKernel : IRowKernel
 
     public static void DotGroup(byte* rows, long stride, byte* vector, int count, Span<double> sums) =>
         RowGroups.Dot<RowGroups.OfSingle, RowGroups.OfSingle>(rows, stride, vector, count, sums);
+
+    public static void DotGroupInRuns(byte* rows, long stride, byte* vector, int count, Span<double> sums) =>
+        RowGroups.DotInRuns<RowGroups.OfSingle>(rows, stride, vector, count, sums);
 
     public static void AddGroup(ReadOnlySpan<double> coefficients, byte* rows, long stride, byte* vector, int count) =>
         RowGroups.AddSingles<RowGroups.OfSingle>(coefficients, rows, stride, vector, count);
@@ -149,6 +158,9 @@ internal readonly unsafe struct BFloat16Kernel : IRowKernel
 
     public static void DotGroup(byte* rows, long stride, byte* vector, int count, Span<double> sums) =>
         RowGroups.Dot<RowGroups.OfBFloat16, RowGroups.OfSingle>(rows, stride, vector, count, sums);
+
+    public static void DotGroupInRuns(byte* rows, long stride, byte* vector, int count, Span<double> sums) =>
+        RowGroups.DotInRuns<RowGroups.OfBFloat16>(rows, stride, vector, count, sums);
 
     public static void AddGroup(ReadOnlySpan<double> coefficients, byte* rows, long stride, byte* vector, int count) =>
         RowGroups.AddSingles<RowGroups.OfBFloat16>(coefficients, rows, stride, vector, count);

@@ -99,12 +99,13 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
         double[] partial = new double[(long)blocks * count];
         HostRows.ForBlocks(blocks, block =>
         {
-            byte* scratch = stackalloc byte[HostRows.TileSize * sizeof(T)];
+            int tile = TPass.TileBytes / TRows.RowElementSize;
+            byte* scratch = stackalloc byte[tile * sizeof(T)];
             Span<double> blockSums = partial.AsSpan(block * count, count);
             long end = Math.Min(size, (block + 1L) * HostRows.BlockSize);
-            for (long start = (long)block * HostRows.BlockSize; start < end; start += HostRows.TileSize)
+            for (long start = (long)block * HostRows.BlockSize; start < end; start += tile)
             {
-                pass.Tile<TRows>(start, (int)Math.Min(HostRows.TileSize, end - start), scratch, blockSums);
+                pass.Tile<TRows>(start, (int)Math.Min(tile, end - start), scratch, blockSums);
             }
         });
         for (int i = 0; i < partial.Length; i++)
@@ -115,6 +116,9 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
 
     private interface IPass
     {
+        /// <summary>Bytes of a row's tile.</summary>
+        static abstract int TileBytes { get; }
+
         /// <summary>Works on one tile; its sums are added to those of its block.</summary>
         void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel;
@@ -160,6 +164,8 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
 
     private readonly struct Projection(Vectors vectors, double l2) : IPass
     {
+        public static int TileBytes => HostRows.LongTileBytes;
+
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel
         {
@@ -170,13 +176,15 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
                 tile = scratch;
             }
 
-            HostRows.DotTile<TRows>(vectors.Rows<TRows>(start), vectors.Size, tile, count, sums);
+            HostRows.DotTileInRuns<TRows>(vectors.Rows<TRows>(start), vectors.Size, tile, count, sums);
         }
     }
 
     private readonly struct UpdatePass(
         Vectors vectors, FlatBase firstOrder, HybridSettings settings, double[] removal, double rate, double scale, double[] added) : IPass
     {
+        public static int TileBytes => HostRows.TileBytes;
+
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel
         {
@@ -197,6 +205,8 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
 
     private readonly struct PreparePass(Vectors vectors, FlatBase firstOrder, HybridSettings settings, double[] removal, double rate) : IPass
     {
+        public static int TileBytes => HostRows.TileBytes;
+
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel
         {
@@ -210,12 +220,14 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
                 AddVector<TRows>(-rate * settings.WeightDecay, vectors.Parameters<TRows>(start), direction, count);
             }
 
-            HostRows.DotTile<TRows>(vectors.Rows<TRows>(start), vectors.Size, direction, count, sums);
+            HostRows.DotTileInRuns<TRows>(vectors.Rows<TRows>(start), vectors.Size, direction, count, sums);
         }
     }
 
     private readonly struct FinishPass(Vectors vectors, double scale, double[] added) : IPass
     {
+        public static int TileBytes => HostRows.LongTileBytes;
+
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel
         {
