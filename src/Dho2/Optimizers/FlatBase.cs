@@ -67,6 +67,10 @@ public abstract class FlatBase : IDisposable
     /// <param name="learningRate">The rate.</param>
     internal abstract unsafe void ApplyTile(byte* gradient, long start, int count, double learningRate);
 
+    /// <summary>Takes over what was kept from it: its momentum becomes what it would be with that as part of all gradients so far.</summary>
+    /// <param name="mean">The mean of what was kept from it, weighted as its momentum weighs gradients, shape (n_s).</param>
+    internal abstract void TakeOver(Tensor mean);
+
     /// <summary>Its vectors, by name: live, to be read or overwritten between steps; shape (n_s) each.</summary>
     public abstract IReadOnlyDictionary<string, Tensor> Vectors { get; }
 

@@ -25,7 +25,7 @@ namespace Dho2.Optimizers;
 /// follow a recursion; on other devices once more.
 /// </para>
 /// </remarks>
-public sealed class HybridOptimizer : IDisposable
+public sealed partial class HybridOptimizer : IDisposable
 {
     // The one list of a state's numbers: what is saved is what is asked for again.
     private static readonly StateNumber[] StateNumbers =

@@ -71,6 +71,8 @@ internal sealed class MomentumBase : FlatBase
         }
     }
 
+    internal override void TakeOver(Tensor mean) => Momentum?.AddScaled(mean, 1 / (1 - Decay));
+
     internal override unsafe void ApplyTile(byte* gradient, long start, int count, double learningRate)
     {
         double gradientGain = -learningRate * GradientGain;

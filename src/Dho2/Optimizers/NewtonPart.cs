@@ -68,6 +68,26 @@ internal sealed class NewtonPart : IDisposable
         Coefficients = coefficients;
     }
 
+    /// <summary>What the direction comes to in the end where the gradient is always the same, in gradients.</summary>
+    public double StationaryGain => gain / (1 - factor);
+
+    /// <summary>Adds the whole direction, what rests included, to a vector of shape (n_s).</summary>
+    public void AddTo(Tensor vectors, Tensor sum)
+    {
+        space.AddCombination(vectors, Coefficients, sum);
+        if (Rest is not null)
+        {
+            sum.AddScaled(Rest, RestFactor);
+        }
+    }
+
+    /// <summary>Forgets the direction.</summary>
+    public void Clear()
+    {
+        Rest?.Dispose();
+        (Rest, RestFactor, Coefficients) = (null, 1, []);
+    }
+
     public void Dispose() => Rest?.Dispose();
 
     private static NewtonMomentum LikeBase(BaseKind kind) => kind switch
