@@ -12,6 +12,7 @@ namespace Dho2.Records;
 [JsonDerivedType(typeof(StepEntry), "step")]
 [JsonDerivedType(typeof(RoundEntry), "round")]
 [JsonDerivedType(typeof(EstimateEntry), "estimate")]
+[JsonDerivedType(typeof(TrialEntry), "trial")]
 [JsonDerivedType(typeof(EpochEntry), "epoch")]
 [JsonDerivedType(typeof(RankEntry), "rank")]
 [JsonDerivedType(typeof(EndEntry), "end")]
@@ -64,6 +65,16 @@ public sealed record EstimateEntry(
     IReadOnlyList<double> ResidualBounds,
     int Products,
     double Seconds) : RecordEntry(Step, Time);
+
+/// <summary>A trial of curvature against the base optimizer alone.</summary>
+/// <param name="Step">Its last step.</param>
+/// <param name="Time">Seconds.</param>
+/// <param name="Steps">The steps that were trained both ways.</param>
+/// <param name="StepRatio">Steps of the base over steps with curvature to the same loss; infinite where the base diverged.</param>
+/// <param name="CostRatio">The time of a step with curvature over that of a step of the base.</param>
+/// <param name="Verdict">Whether curvature pays.</param>
+/// <param name="Dropped">Whether training goes on without it.</param>
+public sealed record TrialEntry(long Step, double Time, int Steps, double StepRatio, double CostRatio, string Verdict, bool Dropped) : RecordEntry(Step, Time);
 
 /// <summary>An epoch's end.</summary>
 /// <param name="Step">The last step of the epoch.</param>

@@ -22,6 +22,9 @@ public sealed record RunRecord(string Folder, RecordManifest Manifest, IReadOnly
     /// <summary>The curvature estimates, in order.</summary>
     public IReadOnlyList<EstimateEntry> Estimates { get; } = Of<EstimateEntry>(Ranks);
 
+    /// <summary>The trials of curvature, in order.</summary>
+    public IReadOnlyList<TrialEntry> Trials { get; } = Of<TrialEntry>(Ranks);
+
     /// <summary>ADMM's rounds, in order.</summary>
     public IReadOnlyList<RoundEntry> Rounds { get; } = Of<RoundEntry>(Ranks);
 

@@ -93,6 +93,14 @@ public abstract class AdmmUpdate : IDisposable
     /// <param name="numbers">The numbers.</param>
     public virtual void SetNumbers(IReadOnlyDictionary<string, double> numbers) => Sigma = numbers["sigma"];
 
+    /// <summary>Remembers all numbers; the vectors are the caller's.</summary>
+    /// <returns>Puts them back.</returns>
+    internal virtual Action Remember()
+    {
+        IReadOnlyDictionary<string, double> numbers = Numbers;
+        return () => SetNumbers(numbers);
+    }
+
     /// <inheritdoc/>
     public void Dispose()
     {

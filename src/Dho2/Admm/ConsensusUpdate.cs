@@ -71,6 +71,17 @@ public abstract class ConsensusUpdate : AdmmUpdate
         balance?.Import(numbers);
     }
 
+    internal sealed override Action Remember()
+    {
+        Action numbers = base.Remember();
+        double ceiling = SigmaCeiling;
+        return () =>
+        {
+            numbers();
+            SigmaCeiling = ceiling;
+        };
+    }
+
     /// <inheritdoc/>
     public sealed override AdmmResiduals EndPeriod(Tensor parameters, Tensor scratch, ICommunicator replicas, ICommunicator? pipeline)
     {

@@ -36,6 +36,31 @@ public static class CurvatureMetrics
     private static readonly Histogram<double> Idle = Meter.CreateHistogram<double>(
         "dho2.curvature.idle", "s", "Time that dedicated ranks had nothing to do before an estimate.");
 
+    private static readonly Gauge<double> CostFactor = Meter.CreateGauge<double>(
+        "dho2.curvature.cost_factor", "1", "The time of training steps so far over what they would have taken without curvature.");
+
+    private static readonly Counter<long> Trials = Meter.CreateCounter<long>(
+        "dho2.curvature.trials", "{trial}", "Trials of curvature against the base optimizer alone, by what they came to.");
+
+    private static readonly Gauge<double> StepRatio = Meter.CreateGauge<double>(
+        "dho2.curvature.trial.step_ratio", "1", "Steps of the base over steps with curvature to the same loss, in the last trial.");
+
+    private static readonly Gauge<double> CostRatio = Meter.CreateGauge<double>(
+        "dho2.curvature.trial.cost_ratio", "1", "The time of a step with curvature over that of a step of the base, in the last trial.");
+
+    /// <summary>Records what curvature costs so far; one rank does so for all.</summary>
+    /// <param name="factor">The time of training steps so far over what they would have taken without curvature.</param>
+    public static void RecordCost(double factor) => CostFactor.Record(factor);
+
+    /// <summary>Records what a trial came to; one rank does so for all.</summary>
+    /// <param name="compared">What it came to.</param>
+    public static void Record(CurvatureCompared compared)
+    {
+        Trials.Add(1, new KeyValuePair<string, object?>("verdict", compared.Verdict.ToString()));
+        StepRatio.Record(compared.StepRatio);
+        CostRatio.Record(compared.CostRatio);
+    }
+
     /// <summary>Records what an estimate of dedicated ranks cost in waiting; one rank does so for all.</summary>
     /// <param name="lateness">The time that training waited for it.</param>
     /// <param name="idle">The time that the dedicated ranks had nothing to do before it.</param>

@@ -39,6 +39,9 @@ internal sealed class AgreedState : IDisposable
     /// <summary>Bytes of one buffer after the other, in the order in which they are averaged.</summary>
     public IEnumerable<long> BufferBytes => buffers.Select(buffer => buffer.numel() * buffer.element_size());
 
+    /// <summary>The buffers of the last round, live; none where there are no rounds.</summary>
+    public IReadOnlyList<torch.Tensor> RoundBuffers => rounds ?? [];
+
     /// <summary>Averages the running statistics at the end of a round, and remembers them.</summary>
     public void EndRound()
     {

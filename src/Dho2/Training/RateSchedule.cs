@@ -62,6 +62,14 @@ internal sealed class RateSchedule : IStateful, IDisposable
         scheduler.step(loss, null);
     }
 
+    /// <summary>Another one at the same point, led through the same losses.</summary>
+    public RateSchedule Copy()
+    {
+        var copy = new RateSchedule(create, rate);
+        losses.ForEach(copy.Advance);
+        return copy;
+    }
+
     /// <inheritdoc/>
     public void Save(StateWriter state) => state.Numbers(Name, CollectionsMarshal.AsSpan(losses));
 

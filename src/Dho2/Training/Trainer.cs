@@ -64,6 +64,7 @@ public sealed partial class Trainer : IDisposable
         try
         {
             Run(i => ranks[i] = new TrainingRank(setup, working[i]));
+            OpenTrials();
             OpenCheckpoints();
             OpenRecord(world.Transport);
         }
@@ -299,27 +300,37 @@ public sealed partial class Trainer : IDisposable
 
         long totalSteps = rank.Steps + train.StepsFrom(fit.Dealt, fit.EpochSteps) + (train.StepsPerEpoch * (Options.Epochs - fit.EpochsDone - 1));
         long samples = 0, before = rank.Steps;
+        RankTrial? trial = trials[index];
+        trial?.BeginFit();
         while (fit.EpochsDone < Options.Epochs)
         {
             rank.Epochs += fit.Dealt == 0 ? 1 : 0;
             foreach (long[][] dealt in train.Epoch(rank.Epochs, fit.Dealt, fit.EpochSteps))
             {
                 using DisposeScope scope = torch.NewDisposeScope();
-                if (Options.LearningRateSchedule is null)
-                {
-                    rank.LearningRate = LearningRateAt((double)(rank.Steps - fit.FirstStep) / (totalSteps - fit.FirstStep));
-                }
-
+                SetLearningRate(rank, fit, totalSteps);
                 rank.BeginStep();
                 IDataset own = train.Of(rank.Replica);
                 Batch batch = rank.Read(own, dealt[rank.Replica]);
-                Report(rank, rank.RefreshIfDue(batch, wanted => rank.Read(own, train.DrawForCurvature(rank.Replica, wanted, rank.Steps + 1))));
+                IReadOnlyList<CurvatureRefreshed> refreshes = rank.RefreshIfDue(
+                    batch, wanted => rank.Read(own, train.DrawForCurvature(rank.Replica, wanted, rank.Steps + 1)));
+                Report(rank, refreshes);
+                if (trial?.IsDue(refreshes, totalSteps - rank.Steps) == true)
+                {
+                    TryBaseAlone(index, trial, train, totalSteps);
+                }
+
                 StepResult result = rank.Step(batch, dealt.Sum(share => share.Length));
                 fit.Add(result.Samples, result.Loss);
                 samples += result.Samples;
                 if (rank.IsLeader)
                 {
                     ReportStep(result, before, totalSteps, rank.Epochs, samples, start);
+                }
+
+                if (trial?.AfterStep(result) is { } compared)
+                {
+                    Report(rank, compared);
                 }
 
                 checkpoints[index]?.AfterStep();
@@ -341,8 +352,14 @@ public sealed partial class Trainer : IDisposable
         checkpoints[index]?.AfterFit();
     }
 
-    private double LearningRateAt(double progress) =>
-        Options.LearningRate + (progress * ((Options.FinalLearningRate ?? Options.LearningRate) - Options.LearningRate));
+    private void SetLearningRate(TrainingRank rank, FitProgress fit, long totalSteps)
+    {
+        if (Options.LearningRateSchedule is null)
+        {
+            double progress = (double)(rank.Steps - fit.FirstStep) / (totalSteps - fit.FirstStep);
+            rank.LearningRate = Options.LearningRate + (progress * ((Options.FinalLearningRate ?? Options.LearningRate) - Options.LearningRate));
+        }
+    }
 
     private void Report(TrainingRank rank, IReadOnlyList<CurvatureRefreshed> refreshes)
     {
@@ -355,6 +372,11 @@ public sealed partial class Trainer : IDisposable
                 meter?.Add(refreshed);
                 line?.Clear();
                 CurvatureRefreshed?.Invoke(refreshed);
+            }
+
+            if (refreshes.Count > 0)
+            {
+                CurvatureMetrics.RecordCost(refreshes[0].CostFactor);
             }
 
             if (refreshes.Count > 0 && setup.Layout.DedicatedCurvature)

@@ -46,6 +46,13 @@ public sealed record CurvatureRefreshed(long Step, int? Stage, CurvatureEstimate
     /// <summary>The time that the leading rank waited for the estimate when it was to take force; 0 unless ranks of their own estimate.</summary>
     public TimeSpan Lateness { get; init; }
 
+    /// <summary>
+    /// The time of all training steps of this process so far, over what they would have taken without curvature; at least 1. So many
+    /// times fewer steps to the same loss is what curvature must come to if it is to pay. By the leading rank's clock: its part in
+    /// estimates, waiting for ranks of their own included, and what updates take longer than before the first estimate.
+    /// </summary>
+    public double CostFactor { get; init; } = 1;
+
     /// <summary>The time that the ranks which estimate had nothing to do before it; 0 unless they are ranks of their own.</summary>
     public TimeSpan DedicatedIdle { get; init; }
 }

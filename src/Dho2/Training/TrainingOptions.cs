@@ -127,6 +127,12 @@ public sealed record TrainingOptions
     /// <summary>How products with the curvature are computed: Hessian or Gauss-Newton, graphs kept or built anew.</summary>
     public PipelineHessianSettings Products { get; init; } = new();
 
+    /// <summary>
+    /// Lets <c>Fit</c> find out, by a trial of the base optimizer alone, whether curvature pays, and what it does where it does not;
+    /// null for no trial. Excludes <c>CurvatureMode.Dedicated</c>, and <c>Amortized</c> estimates with <c>LocalCurvature</c>.
+    /// </summary>
+    public CurvatureTrial? CurvatureTrial { get; init; }
+
     /// <summary>Lets ADMM's sigma follow the residuals of consensus rounds; null leaves it constant.</summary>
     public ResidualBalanceSettings? ResidualBalance { get; init; }
 
@@ -164,6 +170,9 @@ public sealed record TrainingOptions
     /// of partitions is tested with. The setting belongs to the process.
     /// </summary>
     public bool AllowTensorFloat32 { get; init; }
+
+    /// <summary>What times are taken by that decide something.</summary>
+    internal TimeProvider Clock { get; init; } = TimeProvider.System;
 
     private static double AtLeastZero(string name, double value) =>
         double.IsFinite(value) && value >= 0 ? value : throw OutOfRange(name, value, "a finite number, at least 0");

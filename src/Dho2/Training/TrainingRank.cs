@@ -32,10 +32,10 @@ internal sealed partial class TrainingRank : IDisposable
     private readonly AdmmUpdate? admm;
     private readonly CurvatureWork? curvature;
     private readonly AgreedState agreed;
-    private readonly RateSchedule? schedule;
     private readonly ParameterShard? shard;
     private readonly GradientReducer? reducer;
     private readonly TrafficForecast forecast;
+    private RateSchedule? schedule;
     private long reportedBytes;
 
     /// <summary>Builds the rank's stage. All ranks of the world do so in step.</summary>
@@ -43,6 +43,7 @@ internal sealed partial class TrainingRank : IDisposable
     public TrainingRank(TrainingSetup setup, ICommunicator world)
     {
         this.setup = setup;
+        Cost = new CurvatureCost(setup.Options.Clock);
         ComparePlans(setup, world);
         grid = new RankGrid(setup.Layout, world);
         Replica = grid.Place.Replica;
@@ -165,9 +166,16 @@ internal sealed partial class TrainingRank : IDisposable
     public bool ReducesBeside => reducer is not null;
 
     /// <summary>Begins a training step, before its samples are read.</summary>
-    public void BeginStep() =>
+    public void BeginStep()
+    {
+        Cost.BeginStep();
         Recorder?.BeginStep(
-            curvature is not null && (admm is null || Steps % admm.Period == 0) && (setup.IsRefreshDue(Steps + 1) || curvature is { IsDue: true, IsBusy: false }));
+            curvature is not null && !IsCurvatureDropped && (admm is null || Steps % admm.Period == 0)
+            && (setup.IsRefreshDue(Steps + 1) || curvature is { IsDue: true, IsBusy: false }));
+    }
+
+    /// <summary>What curvature costs in time.</summary>
+    public CurvatureCost Cost { get; }
 
     /// <summary>The optimizer of the rank's parameters, or of its share of them.</summary>
     public HybridOptimizer Optimizer => optimizer;
@@ -197,11 +205,12 @@ internal sealed partial class TrainingRank : IDisposable
     /// <returns>What has taken force, or nothing.</returns>
     public IReadOnlyList<CurvatureRefreshed> RefreshIfDue(Batch batch, Func<int, Batch>? draw)
     {
-        if (curvature is null)
+        if (curvature is null || IsCurvatureDropped)
         {
             return [];
         }
 
+        long start = Cost.Now;
         curvature.IsDue |= setup.IsRefreshDue(Steps + 1);
         IReadOnlyList<CurvatureRefreshed> found = TakeEffect(curvature);
         if (curvature.IsDue && !curvature.IsBusy && (admm is null || Steps % admm.Period == 0))
@@ -210,7 +219,8 @@ internal sealed partial class TrainingRank : IDisposable
             found = [.. found, .. TakeEffect(curvature)];
         }
 
-        return found;
+        Cost.Estimated(start, found.Count > 0);
+        return found.Count == 0 ? found : [.. found.Select(refreshed => refreshed with { CostFactor = Cost.Factor })];
     }
 
     private IReadOnlyList<CurvatureRefreshed> TakeEffect(CurvatureWork work)
@@ -263,12 +273,35 @@ internal sealed partial class TrainingRank : IDisposable
     {
         using Activity? activity = Tracing.Source.StartActivity("training.step");
         activity?.SetTag("stage", Stage);
-        bool local = admm is { AveragesGradients: false };
         int[] sizes = MicroBatchesOf(batch.Samples);
+        int pairs = optimizer.Subspace?.Count ?? 0;
+        (double loss, double norm, AdmmRound? round) = Train(batch, samples, sizes);
+        long sent = BytesSent - reportedBytes;
+        reportedBytes += sent;
+        Traffic = new RankTraffic(grid.World.Rank, Replica, Stage, sent, forecast.Step(sizes, pairs, round is not null));
+        TrainingMetrics.RecordStep(Traffic, round, loss, samples, Idle);
+        var result = new StepResult(Steps, loss, norm, optimizer.LearningRate, samples) { Traffic = Traffic, Round = round };
+        AdvancePerStep(loss);
+        if (curvature is not null)
+        {
+            long start = Cost.Now;
+            curvature.AfterStep();
+            Cost.Estimated(start);
+        }
+
+        Cost.EndStep();
+        Recorder?.EndStep(result);
+        return result;
+    }
+
+    /// <summary>A step itself: gradients, update, and the round that may end it.</summary>
+    /// <returns>Loss and norm of the gradient before the update, the same on every rank, and the round.</returns>
+    private (double Loss, double Norm, AdmmRound? Round) Train(Batch batch, int samples, int[] sizes)
+    {
+        bool local = admm is { AveragesGradients: false };
         double share = (double)batch.Samples / samples;
         flat.PublishValues();
         flat.PaddedGradients.zero_();
-        int pairs = optimizer.Subspace?.Count ?? 0;
         reducer?.BeginStep(Stage, Steps);
         long begin = Stopwatch.GetTimestamp();
         TimeSpan waited = executor.Waited;
@@ -310,7 +343,9 @@ internal sealed partial class TrainingRank : IDisposable
         }
 
         Note(TraceNames.OptimizerStep);
+        long start = Cost.Now;
         optimizer.Step(shard?.Values ?? flat.Values, gradient);
+        Cost.Updated(start, optimizer.Subspace is not null);
         if (shard is not null)
         {
             Note(TraceNames.Gathering);
@@ -318,20 +353,7 @@ internal sealed partial class TrainingRank : IDisposable
         }
 
         Steps++;
-        AdmmRound? round = admm is not null && Steps % admm.Period == 0 ? EndPeriod(admm) : null;
-        long sent = BytesSent - reportedBytes;
-        reportedBytes += sent;
-        Traffic = new RankTraffic(grid.World.Rank, Replica, Stage, sent, forecast.Step(sizes, pairs, round is not null));
-        TrainingMetrics.RecordStep(Traffic, round, sums[0], samples, Idle);
-        var result = new StepResult(Steps, sums[0], sums[1], optimizer.LearningRate, samples) { Traffic = Traffic, Round = round };
-        if (setup.Options.ScheduleUnit == ScheduleUnit.Step)
-        {
-            Advance(result.Loss);
-        }
-
-        curvature?.AfterStep();
-        Recorder?.EndStep(result);
-        return result;
+        return (sums[0], sums[1], admm is not null && Steps % admm.Period == 0 ? EndPeriod(admm) : null);
     }
 
     /// <summary>Adds up loss and hits over a data set, dealt out over the replicas.</summary>
@@ -476,6 +498,14 @@ internal sealed partial class TrainingRank : IDisposable
         }
 
         return flat.Gradients;
+    }
+
+    private void AdvancePerStep(double loss)
+    {
+        if (setup.Options.ScheduleUnit == ScheduleUnit.Step)
+        {
+            Advance(loss);
+        }
     }
 
     private void Advance(double loss)

@@ -53,6 +53,11 @@ internal sealed class TrainingSetup
             throw new ArgumentException(
                 "Ranks of their own estimate one curvature for all replicas: with LocalCurvature, estimates are Blocking or Amortized.", nameof(options));
         }
+
+        if (options.CurvatureTrial is { } trial && Curvature is { } curvature)
+        {
+            CheckTrial(trial, curvature);
+        }
     }
 
     public PipelineDefinition Definition { get; }
@@ -147,6 +152,28 @@ internal sealed class TrainingSetup
         RankLayout layout = Layout;
         int fitting = Enumerable.Range(1, size).FirstOrDefault(r => new RankLayout(layout.Stages, r, layout.Chunks, layout.DedicatedCurvature).Size == size);
         return fitting == 0 ? this : new TrainingSetup(Definition, Options with { Overrides = (Options.Overrides ?? new()) with { Replicas = fitting } });
+    }
+
+    private void CheckTrial(CurvatureTrial trial, CurvatureOptions curvature)
+    {
+        if (curvature.Mode == CurvatureMode.Dedicated)
+        {
+            throw new ArgumentException(
+                "CurvatureTrial compares times of steps; estimates by ranks of their own (Dedicated) take none of them: leave it out, or estimate Blocking or Amortized.", nameof(trial));
+        }
+
+        if (curvature.Mode == CurvatureMode.Amortized && HasLocalCurvature)
+        {
+            throw new ArgumentException(
+                "With LocalCurvature, Amortized estimates take force on each replica at a step of its own, so that replicas cannot make a CurvatureTrial together: estimate Blocking.", nameof(trial));
+        }
+
+        int steps = trial.StepsFor(curvature.Every);
+        if (steps < CurvatureTrial.FewestSteps || steps > curvature.Every)
+        {
+            throw new ArgumentException(
+                $"A CurvatureTrial of {steps} steps does not fit between two estimates, which are {curvature.Every} steps apart; it takes at least {CurvatureTrial.FewestSteps} steps.", nameof(trial));
+        }
     }
 
     private static PlanOverrides OverridesFor(ModelOptions attributes, TrainingOptions options)

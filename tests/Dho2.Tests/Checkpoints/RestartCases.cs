@@ -32,7 +32,9 @@ internal static class RestartCases
     /// <param name="name">The case.</param>
     /// <param name="folder">Where its checkpoints are; null for none.</param>
     /// <param name="stop">Whether to fail after step <see cref="StopAfter"/>.</param>
-    public static List<string> Run(string name, string? folder, bool stop)
+    /// <param name="trial">Trials of curvature; null for none.</param>
+    /// <param name="compared">Takes what they came to.</param>
+    public static List<string> Run(string name, string? folder, bool stop, CurvatureTrial? trial = null, Action<CurvatureCompared>? compared = null)
     {
         var lines = new List<string>();
         TrainingOptions options = All[name];
@@ -44,6 +46,7 @@ internal static class RestartCases
             using var world = World.Join();
             using var trainer = new Trainer(ChainModel.Define(2, blocks: 3, dropout: 0.1, batchNorm: true), world, options with
             {
+                CurvatureTrial = trial,
                 Checkpoints = folder is null ? null : new CheckpointOptions { Folder = Path.Combine(folder, name), Every = SavedAt },
             });
             if (trainer.Resumed is { } resumed)
@@ -54,6 +57,7 @@ internal static class RestartCases
             void Add(string what, long at, double value) =>
                 lines.Add(string.Create(CultureInfo.InvariantCulture, $"{name} {what} {at} {BitConverter.DoubleToInt64Bits(value):x16}"));
             trainer.CurvatureRefreshed += refreshed => Add("eigenvalue", refreshed.Step, refreshed.Estimate.Eigenvalues[^1]);
+            trainer.CurvatureCompared += compared;
             trainer.StepCompleted += step =>
             {
                 Add("loss", step.Result.Step, step.Result.Loss);
@@ -146,6 +150,12 @@ internal static class RestartCases
         {
             FinalLearningRate = null,
             LearningRateSchedule = optimizer => optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience: 1),
+        };
+        cases["plateau"] = Options(new() { Curvature = Global }) with
+        {
+            FinalLearningRate = null,
+            ScheduleUnit = ScheduleUnit.Epoch,
+            LearningRateSchedule = optimizer => optim.lr_scheduler.ReduceLROnPlateau(optimizer, threshold: 1, patience: 0),
         };
         cases["random"] = Options(new() { Curvature = Global }) with { Update = new HybridSettings { RandomDirections = true } };
         return cases;

@@ -119,6 +119,11 @@ internal sealed partial class TrainingRank : IStateful
             }
         }
 
+        if (IsCurvatureDropped)
+        {
+            state.Number(DroppedName, 1);
+        }
+
         schedule?.Save(state);
         SaveAdmm(state);
     }
@@ -141,6 +146,8 @@ internal sealed partial class TrainingRank : IStateful
             state.Weights(flat.Values);
         }
 
+        // Whoever leaves dropping out of the options takes curvature up again.
+        IsCurvatureDropped = setup.Options.CurvatureTrial?.WhenItDoesNotPay == UnpaidCurvature.Drop && state.HasNumbers(DroppedName);
         bool keepsCurvature = KeepsCurvature(state);
         LoadOptimizer(state, keepsCurvature && state.HasNumbers("optimizer." + EigenvaluesName));
         if (curvature is not null)

@@ -113,6 +113,13 @@ internal abstract class CurvatureWork : IDisposable
     {
     }
 
+    /// <summary>Gives up an estimate that is under way or has not taken force, where ranks of their own do not make it.</summary>
+    public virtual void Cancel()
+    {
+        IsDue = false;
+        DropPending();
+    }
+
     /// <summary>Completes an estimate that is under way; when its result takes force stays as it was.</summary>
     public abstract void Finish();
 
@@ -257,6 +264,14 @@ internal sealed class AmortizedCurvature(EstimateRun run, HybridOptimizer optimi
         {
             Advance();
         }
+    }
+
+    public override void Cancel()
+    {
+        base.Cancel();
+        run.Cancel();
+        copied?.Release();
+        copied = null;
     }
 
     public override void Dispose()

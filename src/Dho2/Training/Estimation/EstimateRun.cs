@@ -149,6 +149,19 @@ internal sealed class EstimateRun : IDisposable
         return result;
     }
 
+    /// <summary>Gives up a run that is not complete. All stages do so in step.</summary>
+    public void Cancel()
+    {
+        foreach (LanczosEstimator? estimator in estimators)
+        {
+            estimator?.Cancel();
+        }
+
+        fresh?.Dispose();
+        (fresh, previous, InProgress) = (null, null, false);
+        hessian.End();
+    }
+
     public void Dispose()
     {
         foreach (LanczosEstimator? estimator in estimators)

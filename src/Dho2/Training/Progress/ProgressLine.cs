@@ -45,6 +45,9 @@ internal sealed class ProgressLine(TextWriter output, Func<int>? width)
         shown = text.Length;
     }
 
+    /// <summary>Says something that stays; after <see cref="Clear"/>.</summary>
+    public void Say(string text) => output.WriteLine(text);
+
     /// <summary>Makes room for what somebody else may print.</summary>
     public void Clear()
     {

@@ -25,6 +25,8 @@ internal sealed class ProgressMeter(TrainingSetup setup, IReadOnlyList<TrainingR
     private double idleSum;
     private int idleSteps;
     private double? idle;
+    private double? cost;
+    private CurvatureCompared? comparison;
 
     /// <summary>The leading rank has done a step.</summary>
     /// <param name="remaining">Time until the last one.</param>
@@ -46,6 +48,8 @@ internal sealed class ProgressMeter(TrainingSetup setup, IReadOnlyList<TrainingR
             ResidentBytes = resident,
             PlannedBytes = plannedBytes,
             Eigenvalues = [.. eigenvalues.Values.SelectMany(values => values).OrderDescending().Take(MostEigenvalues)],
+            CurvatureCost = cost,
+            Comparison = comparison,
         };
     }
 
@@ -53,11 +57,15 @@ internal sealed class ProgressMeter(TrainingSetup setup, IReadOnlyList<TrainingR
     public void Add(CurvatureRefreshed refreshed)
     {
         const int whole = -1;
+        cost = refreshed.CostFactor;
         if (refreshed.Estimate.Eigenvalues.Count > 0)
         {
             eigenvalues[refreshed.Stage ?? whole] = refreshed.Estimate.Eigenvalues;
         }
     }
+
+    /// <summary>A trial of curvature is over.</summary>
+    public void Add(CurvatureCompared compared) => comparison = compared;
 
     // By the plan's prices; where the work of an operation is not known, with stages of equal cost.
     private static double BubbleOf(TrainingSetup setup) =>

@@ -48,7 +48,23 @@ internal static class ProgressText
         {
             yield return $"eigenvalues {string.Join(" ", status.Eigenvalues.Select(value => value.ToString("G3", CultureInfo.InvariantCulture)))}";
         }
+
+        if (status.Comparison is { } compared)
+        {
+            yield return FormattableString.Invariant($"curvature {VerdictOf(compared.Verdict)} ({compared.StepRatio:0.00} in steps, {compared.Gain:0.00} in time)");
+        }
+        else if (status.CurvatureCost is { } cost)
+        {
+            yield return FormattableString.Invariant($"curvature takes {100 * (1 - (1 / cost)):0} % of the time");
+        }
     }
+
+    private static string VerdictOf(CurvatureVerdict verdict) => verdict switch
+    {
+        CurvatureVerdict.Pays => "pays",
+        CurvatureVerdict.DoesNotPay => "does not pay",
+        _ => "is too close to tell",
+    };
 
     private static string TimeOf(TimeSpan time) => time switch
     {

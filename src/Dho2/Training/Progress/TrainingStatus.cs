@@ -24,4 +24,10 @@ public sealed record TrainingStatus(TimeSpan Remaining)
 
     /// <summary>The largest eigenvalues of the last estimate, the largest first; none before the first.</summary>
     public IReadOnlyList<double> Eigenvalues { get; init; } = [];
+
+    /// <summary>What <see cref="CurvatureRefreshed.CostFactor"/> was at the last estimate; null before the first.</summary>
+    public double? CurvatureCost { get; init; }
+
+    /// <summary>What the last trial of curvature came to; null before the first.</summary>
+    public CurvatureCompared? Comparison { get; init; }
 }

@@ -112,6 +112,16 @@ internal sealed class RankRecorder : IDisposable
             estimate.Duration.TotalSeconds));
     }
 
+    /// <summary>A trial of curvature is over; the leader writes it down.</summary>
+    public void Add(CurvatureCompared compared) => Add(new TrialEntry(
+        compared.FirstStep + compared.Steps - 1,
+        Time,
+        compared.Steps,
+        compared.StepRatio,
+        compared.CostRatio,
+        compared.Verdict.ToString(),
+        compared.Dropped));
+
     /// <summary>An epoch has ended.</summary>
     public void Add(int epoch, double loss, Evaluation? test)
     {

@@ -10,6 +10,7 @@ internal static class TraceNames
 {
     public const string ReadingData = "reading data";
     public const string Estimate = "curvature estimate";
+    public const string Trial = "trial of the base alone";
     public const string Snapshot = "receiving a snapshot";
     public const string Result = "sending eigenpairs";
     public const string AwaitingEstimate = "waiting for an estimate";
@@ -37,6 +38,7 @@ internal static class TraceNames
         [Result] = TraceCategory.Send,
         [ReadingData] = TraceCategory.Data,
         [Estimate] = TraceCategory.Curvature,
+        [Trial] = TraceCategory.Curvature,
         [GradientReduction] = TraceCategory.Reduce,
         [NormAndLoss] = TraceCategory.Reduce,
         [Gathering] = TraceCategory.Reduce,
