@@ -89,6 +89,7 @@ public sealed class Display
         trainer.StepCompleted += ThrowIfInterrupted;
         trainer.CurvatureRefreshed += refreshed => console.MarkupLineInterpolated(CultureInfo.InvariantCulture,
             $"curvature before step {refreshed.Step}: largest eigenvalues {Largest(refreshed.Estimate)} ({refreshed.Estimate.Products} products, {refreshed.Estimate.Duration.TotalSeconds:0.0} s)");
+        trainer.CurvatureCompared += compared => console.WriteLine(compared.ToText());
         trainer.CheckpointSaved += saved =>
         {
             if (saved.Path is not null)

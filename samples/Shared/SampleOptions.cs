@@ -68,7 +68,8 @@ public sealed record SampleOptions
         string data = $"--data {(defaults.DataIsFile ? "FILE" : "FOLDER")}";
         return $"{start}[--epochs N] [--batch N] [--lr X] [--base sgd|heavy-ball|nesterov|adam] [--seed N]" +
             $"{indent}[--optimizer hybrid|heavy-ball|adam] [--replicas N]{choices}" +
-            $"{indent}{(defaults.NeedsData ? data : $"[{data}]")} [--checkpoint FOLDER] [--record FOLDER] [--losses FILE] [--quick] [--help]" +
+            $"{indent}{(defaults.NeedsData ? data : $"[{data}]")} [--checkpoint FOLDER] [--record FOLDER] [--losses FILE]" +
+            $"{indent}[--trial keep|drop] [--quick] [--help]" +
             (defaults.More.Length > 0 ? "\n" + defaults.More : "");
     }
 
@@ -102,6 +103,9 @@ public sealed record SampleOptions
     /// <summary>Where the run writes down what <c>dho2 report</c> shows; null for nowhere.</summary>
     public string? Record { get; private set; }
 
+    /// <summary>What is done where a trial finds that curvature does not pay; null makes no trial.</summary>
+    public UnpaidCurvature? Trial { get; private set; }
+
     /// <summary>A file for the loss of every step; null for none.</summary>
     public string? Losses { get; private set; }
 
@@ -128,6 +132,7 @@ public sealed record SampleOptions
         GradientClip = 3,
         Checkpoints = Checkpoint is { } folder ? new CheckpointOptions { Folder = folder } : null,
         Record = Record is { } record ? new RecordOptions { Folder = record } : null,
+        CurvatureTrial = Trial is { } decision ? new CurvatureTrial { WhenItDoesNotPay = decision } : null,
         Overrides = new PlanOverrides { Batch = Batch, Base = Base, Replicas = Replicas },
     };
 
@@ -184,6 +189,10 @@ public sealed record SampleOptions
                     break;
                 case "--record":
                     options.Record = Folder(name, Value());
+                    break;
+                case "--trial":
+                    options.Trial = OneOf(
+                        name, Value(), new Dictionary<string, UnpaidCurvature> { ["keep"] = UnpaidCurvature.Keep, ["drop"] = UnpaidCurvature.Drop });
                     break;
                 case "--quick":
                     options.Quick = true;

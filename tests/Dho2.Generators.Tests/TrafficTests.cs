@@ -95,6 +95,35 @@ public sealed class TrafficTests
     }
 
     [Theory]
+    [InlineData(CurvatureMode.Blocking, UnpaidCurvature.Keep)]
+    [InlineData(CurvatureMode.Blocking, UnpaidCurvature.Drop)]
+    [InlineData(CurvatureMode.Amortized, UnpaidCurvature.Drop)]
+    public void WhatATrialSendsBelongsToNoStep(CurvatureMode mode, UnpaidCurvature decision)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        using var world = World.Join();
+        using var trainer = new Trainer(Define(2, counted: false), world, new TrainingOptions
+        {
+            // Estimates that cost something and gain nothing, from step 4 on.
+            LearningRate = 1e-3,
+            Epochs = 40,
+            Estimation = new LanczosSettings { MaxOrder = 4, CertificateProducts = 0 },
+            CurvatureTrial = new CurvatureTrial { Steps = 6, RepeatEvery = 1, WhenItDoesNotPay = decision },
+            Overrides = new PlanOverrides { Batch = 8, Replicas = 2, Curvature = Curvature with { Every = 8, Mode = mode, Alpha = 0, MaxScale = 1 } },
+        });
+        var traffic = new List<RankTraffic>();
+        int trials = 0;
+        trainer.StepCompleted += step => traffic.Add(step.Result.Traffic!);
+        trainer.CurvatureCompared += _ => trials++;
+        using var data = new Data.TensorDataset(linspace(0, 9, 16 * 6).sin().view(16, 6), arange(16, dtype: int64).remainder(3));
+        trainer.Fit(data);
+        Assert.True(trials > 0);
+        Assert.Equal(40, traffic.Count);
+        Assert.All(traffic, step => Assert.Equal(step.Predicted, step.Sent));
+        Assert.All(trainer.Traffic, last => Assert.Equal(last.Predicted, last.Sent));
+    }
+
+    [Theory]
     [InlineData("HeadOfEmbedding", 1, CurvatureScope.Global)]
     [InlineData("HeadOfEmbedding", 2, CurvatureScope.Global)]
     [InlineData("ReadOnAnEarlierStage", 2, CurvatureScope.Stage)]

@@ -56,6 +56,7 @@ public sealed partial class MnistSampleTests(SmallMnist data) : IClassFixture<Sm
     [InlineData("--data takes a folder of IDX files; there is no folder 'nowhere'", "--data", "nowhere")]
     [InlineData("--checkpoint takes a folder, which need not exist yet, not ' '", "--checkpoint", " ")]
     [InlineData("--record takes a folder, which need not exist yet, not ' '", "--record", " ")]
+    [InlineData("--trial takes one of keep, drop, not 'stop'", "--trial", "stop")]
     [InlineData("unknown option '--epoch'", "--epoch", "3")]
     [InlineData("unknown option 'adam'", "adam")]
     public void A_wrong_option_gets_a_usage_line(string message, params string[] arguments)
@@ -76,7 +77,7 @@ public sealed partial class MnistSampleTests(SmallMnist data) : IClassFixture<Sm
 
         Assert.Equal((0, ""), (exitCode, errors));
         Assert.All(
-            ["--epochs", "--batch", "--lr", "--base", "--seed", "--optimizer", "--data", "--checkpoint", "--record", "--help"],
+            ["--epochs", "--batch", "--lr", "--base", "--seed", "--optimizer", "--data", "--checkpoint", "--record", "--trial", "--help"],
             option => Assert.Contains($"[{option}", output, StringComparison.Ordinal));
     }
 

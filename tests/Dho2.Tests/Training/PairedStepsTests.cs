@@ -40,25 +40,40 @@ public sealed class PairedStepsTests
     }
 
     [Fact]
-    public void WhereNothingMovesNothingCanBeTold()
+    public void WhereNothingMovesNoGainIsSeen()
     {
         CurvatureCompared compared = Compare(_ => 1, _ => 1, cost: 3, noise: 0);
-        Assert.Equal((CurvatureVerdict.TooCloseToTell, 1.0), (compared.Verdict, compared.StepRatio));
+        Assert.Equal((CurvatureVerdict.NoGainSeen, 1.0), (compared.Verdict, compared.StepRatio));
         Assert.Equal(0, compared.Advantage, 1e-12);
+        Assert.Equal(CurvatureVerdict.TooCloseToTell, Compare(_ => 1, _ => 1, cost: 1, noise: 0).Verdict);
+    }
+
+    [Fact]
+    public void BehindAfterTheSameStepsAtACostDecidesEvenWhereLossesVaryMuch()
+    {
+        CurvatureCompared compared = Compare(t => 1 - (0.0011 * t), t => 1 - (0.001 * t), cost: 1.1, noise: 0.3);
+        Assert.Equal(CurvatureVerdict.DoesNotPay, compared.Verdict);
+        Assert.True(Math.Abs(compared.Advantage) < 2 * compared.AdvantageError);
     }
 
     [Theory]
-    [InlineData(0, 1)]
-    [InlineData(0.2, 1.1)]
-    public void NoiseAloneSeldomMakesAVerdict(double common, double cost)
+    [InlineData(0, 0, 1)]
+    [InlineData(0.2, 0, 1.1)]
+    [InlineData(0.2, 0.5, 1.1)]
+    public void NoiseAloneSeldomMakesAGain(double common, double memory, double cost)
     {
-        // Noise of the batches, common to both, and of what each way makes of them; no trend, so that no cost shows either.
+        // Noise of the batches, common to both, that may go up and down for some steps together, and of what each way makes of it.
         int decided = Enumerable.Range(0, 300).Count(seed =>
         {
             var random = new Random(seed);
-            double[] batches = [.. Enumerable.Range(0, Steps).Select(_ => common * Normal(random))];
-            return Compare(t => 1 + batches[t] + (0.05 * Normal(random)), t => 1 + batches[t] + (0.05 * Normal(random)), cost, noise: 0).Verdict
-                != CurvatureVerdict.TooCloseToTell;
+            double[] batches = new double[Steps];
+            for (int t = 0; t < Steps; t++)
+            {
+                batches[t] = (t > 0 ? memory * batches[t - 1] : 0) + (common * Normal(random));
+            }
+
+            CurvatureVerdict verdict = Compare(t => 1 + batches[t] + (0.05 * Normal(random)), t => 1 + batches[t] + (0.05 * Normal(random)), cost, noise: 0).Verdict;
+            return verdict is CurvatureVerdict.Pays || (cost == 1 && verdict is CurvatureVerdict.DoesNotPay);
         });
         Assert.InRange(decided, 0, 30);
     }
@@ -80,7 +95,7 @@ public sealed class PairedStepsTests
         }
 
         Assert.Equal(CurvatureVerdict.DoesNotPay, Of(1.5).Verdict);
-        Assert.Equal(CurvatureVerdict.TooCloseToTell, Of([.. Enumerable.Repeat(0.15, 9), 13.65]).Verdict);
+        Assert.Equal(CurvatureVerdict.TooCloseToTell, Of([.. Enumerable.Repeat(0.15, 24), 33.9]).Verdict);
     }
 
     [Fact]

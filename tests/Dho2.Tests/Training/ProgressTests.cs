@@ -39,6 +39,9 @@ public sealed class ProgressTests
 
         Assert.Equal("epoch 2, step 200/404: loss 0.1235, 812 samples/s", step.ToText(60));
         Assert.Equal("epoch 2, step 200/404: loss 0.1235, 812 samples/s", (step with { Status = null }).ToText());
+        Assert.EndsWith(", eigenvalues 12.3 8.1 0.55, curvature takes 20 % of the time", (step with { Status = Status with { CurvatureCost = 1.25 } }).ToText(), StringComparison.Ordinal);
+        CurvatureCompared compared = new(801, 100, 1.06, 1.5, CurvatureVerdict.DoesNotPay);
+        Assert.EndsWith(", eigenvalues 12.3 8.1 0.55, curvature does not pay (1.06 in steps, 0.71 in time)", (step with { Status = Status with { CurvatureCost = 1.25, Comparison = compared } }).ToText(), StringComparison.Ordinal);
         Assert.EndsWith(", 3 h 25 min left, memory 0 B (plan 0 B)", (step with { Status = new(TimeSpan.FromMinutes(205.9)) }).ToText(), StringComparison.Ordinal);
     }
 

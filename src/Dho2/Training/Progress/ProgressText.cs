@@ -63,6 +63,7 @@ internal static class ProgressText
     {
         CurvatureVerdict.Pays => "pays",
         CurvatureVerdict.DoesNotPay => "does not pay",
+        CurvatureVerdict.NoGainSeen => "shows no gain",
         _ => "is too close to tell",
     };
 

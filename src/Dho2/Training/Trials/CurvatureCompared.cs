@@ -12,8 +12,13 @@ public enum CurvatureVerdict
     /// <summary>In the same time curvature comes to a lower loss than the base optimizer alone.</summary>
     Pays,
 
-    /// <summary>In the same time the base optimizer alone comes to a lower loss.</summary>
+    /// <summary>
+    /// In the same time the base optimizer alone comes to a lower loss; or it does so in the same steps, and they do not take longer.
+    /// </summary>
     DoesNotPay,
+
+    /// <summary>After the same steps the losses do not differ, as far as can be told, and steps with curvature take longer.</summary>
+    NoGainSeen,
 }
 
 /// <summary>
@@ -66,6 +71,7 @@ public sealed record CurvatureCompared(long FirstStep, int Steps, double StepRat
         {
             CurvatureVerdict.Pays => "Curvature pays here",
             CurvatureVerdict.DoesNotPay => "Curvature does not pay here",
+            CurvatureVerdict.NoGainSeen => "No gain of curvature is seen here",
             _ => "Whether curvature pays here is too close to tell",
         });
         text.Append(Invariant($": steps {FirstStep} to {FirstStep + Steps - 1} were trained from the same state on the same batches, by the base optimizer alone and with curvature. "));
@@ -80,12 +86,15 @@ public sealed record CurvatureCompared(long FirstStep, int Steps, double StepRat
         return text.ToString();
     }
 
+    /// <summary>Whether curvature costs more than can be seen to come back.</summary>
+    internal bool IsUnpaid => Verdict is CurvatureVerdict.DoesNotPay or CurvatureVerdict.NoGainSeen;
+
     private string? Advice => Verdict switch
     {
         CurvatureVerdict.Pays => null,
-        CurvatureVerdict.DoesNotPay when Dropped => "Training goes on with the base alone.",
-        CurvatureVerdict.DoesNotPay when EstimateCost > (CostRatio - 1) / 2 => "Raise Every, estimate on a smaller Batch, or set Optimizer = FirstOrder.",
-        CurvatureVerdict.DoesNotPay => "Lower Rank, or set Optimizer = FirstOrder.",
+        _ when Dropped => "Training goes on with the base alone.",
+        _ when IsUnpaid && EstimateCost > (CostRatio - 1) / 2 => "Raise Every, estimate on a smaller Batch, or set Optimizer = FirstOrder.",
+        _ when IsUnpaid => "Lower Rank, or set Optimizer = FirstOrder.",
         _ => "More steps of the trial (CurvatureTrial.Steps), or a later one (AfterEstimate), may tell.",
     };
 

@@ -2,7 +2,7 @@ using System;
 
 namespace Dho2;
 
-/// <summary>What a run does once a trial has shown that curvature does not pay.</summary>
+/// <summary>What a run does once a trial has shown that curvature does not pay, or has shown no gain of it.</summary>
 public enum UnpaidCurvature
 {
     /// <summary>It says so, and goes on as it would have without a trial.</summary>
@@ -71,7 +71,7 @@ public sealed record CurvatureTrial
     }
 
     /// <summary>
-    /// What to do where curvature does not pay. <see cref="UnpaidCurvature.Drop"/> depends on measured times, by the clock of rank
+    /// What to do where curvature does not pay, or no gain of it is seen that would. <see cref="UnpaidCurvature.Drop"/> depends on measured times, by the clock of rank
     /// 0, so that such a run need not repeat bit for bit; a checkpoint keeps what was decided.
     /// </summary>
     public UnpaidCurvature WhenItDoesNotPay { get; init; } = UnpaidCurvature.Keep;

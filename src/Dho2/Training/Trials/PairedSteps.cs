@@ -78,9 +78,14 @@ internal static class PairedSteps
         (double least, double leastError) = AtEqualTime(before, after, cost * (1 + (Errors * relativeError)));
         (double most, double mostError) = AtEqualTime(before, after, cost / (1 + (Errors * relativeError)));
 
-        // The two measures look at different parts of the steps: where they disagree, nothing is clear.
+        // The two measures look at different parts of the steps: where they disagree, nothing is clear. Differences at the same
+        // step tell more than losses at the same time, so that being behind, or not ahead, at a cost decides by itself.
+        bool isDear = cost / (1 + (Errors * relativeError)) > 1;
         CurvatureVerdict verdict = least > Errors * leastError && ratio > cost ? CurvatureVerdict.Pays
             : most < -Errors * mostError && ratio < cost ? CurvatureVerdict.DoesNotPay
+            : !isDear ? CurvatureVerdict.TooCloseToTell
+            : ratio < 1 ? CurvatureVerdict.DoesNotPay
+            : ratio == 1 ? CurvatureVerdict.NoGainSeen
             : CurvatureVerdict.TooCloseToTell;
         return compared with
         {
@@ -96,9 +101,10 @@ internal static class PairedSteps
     private static double StepRatio(double[] alone, double[] curved, int window)
     {
         int steps = alone.Length;
-        double[] differences = [.. alone.Zip(curved, (a, c) => a - c).TakeLast(Math.Max(2, steps / 4))];
-        double ahead = differences.Average();
-        double error = Math.Sqrt(Math.Max(Spread.OfSample(differences), Spread.OfSteps(differences)) / differences.Length);
+        double[] differences = [.. alone.Zip(curved, (a, c) => a - c)];
+        double[] last = [.. differences.TakeLast(Math.Max(2, steps / 4))];
+        double ahead = last.Average();
+        double error = Math.Sqrt(Math.Max(Spread.OfSample(last), Spread.OfSeries(differences)) / last.Length);
         if (!(Math.Abs(ahead) > Errors * Math.Max(error, RoundingOf(alone))))
         {
             return 1;
@@ -131,7 +137,7 @@ internal static class PairedSteps
         }
 
         // What batches have in common counts as noise only where the two means are over different ones.
-        double error = Math.Sqrt((Spread.OfSteps(common) * commonWeight) + (Spread.OfSteps(differences) * pairedWeight));
+        double error = Math.Sqrt((Spread.OfSeries(common) * commonWeight) + (Spread.OfSeries(differences) * pairedWeight));
         return (advantage, Math.Max(error, RoundingOf(alone)));
     }
 
@@ -149,6 +155,11 @@ internal static class PairedSteps
 /// <summary>Variances.</summary>
 internal static class Spread
 {
+    private const int Tenths = 10;
+
+    // The variance of a second difference of independent numbers, in variances of one: 1 + 4 + 1.
+    private const double SquaresInABend = 6;
+
     /// <summary>Of a sample; 0 for one number.</summary>
     public static double OfSample(IReadOnlyList<double> values)
     {
@@ -156,7 +167,20 @@ internal static class Spread
         return values.Count < 2 ? 0 : values.Sum(value => (value - mean) * (value - mean)) / (values.Count - 1);
     }
 
-    /// <summary>Of what is left of a series without its trend, by the differences of neighbours (von Neumann et al. 1941); 0 for one number.</summary>
-    public static double OfSteps(IReadOnlyList<double> values) =>
-        values.Count < 2 ? 0 : values.Zip(values.Skip(1), (one, next) => (next - one) * (next - one)).Average() / 2;
+    /// <summary>
+    /// Of what is left of a series without its trend, times the numbers in a mean of which one tells something of its own, so that it
+    /// is what an error of a mean follows from: by the differences of neighbours (von Neumann et al. 1941), or by those of means over
+    /// tenths, which losses that go up and down together for some steps do not leave small; whichever is more.
+    /// </summary>
+    public static double OfSeries(IReadOnlyList<double> values)
+    {
+        int length = Math.Max(1, values.Count / Tenths);
+        double[] means = [.. values.Skip(values.Count % length).Chunk(length).Select(chunk => chunk.Average())];
+        double[] bends = Differences(Differences(means));
+        return Math.Max(MeanSquare(Differences(values)) / 2, length * MeanSquare(bends) / SquaresInABend);
+    }
+
+    private static double[] Differences(IReadOnlyList<double> values) => [.. values.Zip(values.Skip(1), (one, next) => next - one)];
+
+    private static double MeanSquare(double[] values) => values.Length == 0 ? 0 : values.Average(value => value * value);
 }

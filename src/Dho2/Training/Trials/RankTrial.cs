@@ -72,7 +72,7 @@ internal sealed class RankTrial(TrainingSetup setup, TrainingRank rank)
 
         CurvatureCompared compared = PairedSteps.Compare(firstStep, alone, curved, estimateSeconds);
         alone = null;
-        if (options.WhenItDoesNotPay == UnpaidCurvature.Drop && rank.LeaderSays(compared.Verdict == CurvatureVerdict.DoesNotPay))
+        if (options.WhenItDoesNotPay == UnpaidCurvature.Drop && rank.LeaderSays(compared.IsUnpaid))
         {
             rank.DropCurvature();
             compared = compared with { Dropped = true };
