@@ -122,7 +122,11 @@ public sealed class PairedStepsTests
     {
         var compared = new CurvatureCompared(801, 100, 1.064, 1.48, CurvatureVerdict.DoesNotPay)
         {
-            EstimateCost = 0.4, BaseLoss = 0.43211, CurvatureLoss = 0.4255, Advantage = -0.0123, AdvantageError = 0.002,
+            EstimateCost = 0.4,
+            BaseLoss = 0.43211,
+            CurvatureLoss = 0.4255,
+            Advantage = -0.0123,
+            AdvantageError = 0.002,
         };
         Assert.Equal(
             "Curvature does not pay here: steps 801 to 900 were trained from the same state on the same batches, by the base optimizer alone and with curvature. "

@@ -168,9 +168,8 @@ internal static class Spread
     }
 
     /// <summary>
-    /// Of what is left of a series without its trend, times the numbers in a mean of which one tells something of its own, so that it
-    /// is what an error of a mean follows from: by the differences of neighbours (von Neumann et al. 1941), or by those of means over
-    /// tenths, which losses that go up and down together for some steps do not leave small; whichever is more.
+    /// Of a series without its trend, such that over n it is the variance of a mean of n: by the differences of neighbours (von Neumann
+    /// et al. 1941), or by how means over tenths of the series bend, which shows numbers that go up and down together; whichever is more.
     /// </summary>
     public static double OfSeries(IReadOnlyList<double> values)
     {
