@@ -35,6 +35,7 @@ public sealed partial class ReportTests : IDisposable
         Assert.Equal("200 in 3 min 20 s", Fact(lines, "steps"));
         Assert.Equal("training loss 0.5; test loss 0.6, accuracy 92.0 %", Fact(lines, "after epoch 2"));
         Assert.Equal("4 estimates, 48 products, 6.00 s", Fact(lines, "curvature"));
+        Assert.Equal("does not pay, over steps 101 to 150: 1.10 in steps, a step 1.54 times as dear; dropped", Fact(lines, "does it pay"));
         Assert.Equal(Path.Combine(Run, "report.html"), Fact(lines, "report"));
         Assert.True(File.Exists(Path.Combine(Run, "report.html")));
     }

@@ -77,6 +77,11 @@ internal static class SampleRecord
                 yield return new RoundEntry(step, step, 5.0 / step, 2.0 / step, 0.1, step < 50 ? double.PositiveInfinity : 0.4);
             }
 
+            if (step == 150)
+            {
+                yield return new TrialEntry(step, step, 50, 1.1, 1.54, "DoesNotPay", true);
+            }
+
             if (step % 100 == 0)
             {
                 yield return new EpochEntry(step, step, step / 100, 0.5, 0.6, 0.9 + (step / 10_000.0));

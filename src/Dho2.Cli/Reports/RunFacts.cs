@@ -37,6 +37,13 @@ internal static class RunFacts
             facts.Add(("curvature", $"{Quantity.Count(record.Estimates.Count, "estimate")}, {Quantity.Count(record.Estimates.Sum(e => e.Products), "product")}, {Quantity.Time(TimeSpan.FromSeconds(record.Estimates.Sum(e => e.Seconds)))}"));
         }
 
+        foreach (TrialEntry trial in record.Trials)
+        {
+            facts.Add(("does it pay", string.Create(
+                CultureInfo.InvariantCulture,
+                $"{Words(trial.Verdict)}, over steps {Quantity.Whole(trial.Step - trial.Steps + 1)} to {Quantity.Whole(trial.Step)}: {trial.StepRatio:0.00} in steps, a step {trial.CostRatio:0.00} times as dear{(trial.Dropped ? "; dropped" : "")}")));
+        }
+
         foreach ((StartEntry start, _) in record.Sessions.Skip(1))
         {
             facts.Add(("went on", $"after step {Quantity.Whole(start.Step)}, {start.Started.UtcDateTime.ToString("yyyy-MM-dd HH:mm:ss 'UTC'", CultureInfo.InvariantCulture)}{(start.Resumed is { } path ? $", from {path}" : "")}"));
@@ -57,6 +64,10 @@ internal static class RunFacts
             ("versions", string.Join(", ", manifest.Versions.Select(v => $"{v.Key} {v.Value}"))),
         ];
     }
+
+    // A verdict is written as the name of an enum's member.
+    private static string Words(string name) =>
+        string.Concat(name.Select((c, i) => char.IsUpper(c) && i > 0 ? " " + char.ToLowerInvariant(c) : char.ToLowerInvariant(c).ToString()));
 
     /// <summary>A loss or the like.</summary>
     public static string Number(double value) => value.ToString("G5", CultureInfo.InvariantCulture);
