@@ -25,7 +25,7 @@ public static class ModelReader
     /// <summary>The metadata name of the attribute that makes a class a pipeline.</summary>
     public const string PipelineAttributeName = AttributeReader.PipelineAttributeName;
 
-    /// <summary>Reads a class; null where no user wrote a part of it.</summary>
+    /// <summary>Reads a class; null where no user wrote a part of it, or the compiler itself fails on it.</summary>
     /// <param name="type">The class that carries the attribute.</param>
     /// <param name="compilation">Its compilation.</param>
     /// <param name="cancellation">Ends the work early.</param>
@@ -45,7 +45,16 @@ public static class ModelReader
 
         var context = new ReadingContext(compilation, cancellation, type);
         var reader = new PipelineReader(context, type, declaration);
-        var reading = new ModelReading(reader.Read(), context.Sources.Trees);
+        ModelReading? reading;
+        try
+        {
+            reading = new ModelReading(reader.Read(), context.Sources.Trees);
+        }
+        catch (NullReferenceException exception) when (IsCompilers(exception))
+        {
+            reading = null;
+        }
+
         files = context.Files.ToImmutableArray();
         return reading;
     }
@@ -68,6 +77,17 @@ public static class ModelReader
             }
         }
 
-        return type.IsAbstract ? default : CompiledModules.Describe(compilation, type, cancellation);
+        try
+        {
+            return type.IsAbstract ? default : CompiledModules.Describe(compilation, type, cancellation);
+        }
+        catch (NullReferenceException exception) when (IsCompilers(exception))
+        {
+            return default;
+        }
     }
+
+    // On an attribute of a field with the argument nameof(field = ), half typed, Roslyn throws whoever asks it for anything
+    // around it; a build ends there as well. Nothing can be read then, and there is nothing for us to report.
+    private static bool IsCompilers(Exception exception) => exception.Source?.StartsWith("Microsoft.CodeAnalysis", StringComparison.Ordinal) == true;
 }

@@ -48,6 +48,14 @@ public sealed class BrokenCodeTests
         Assert.DoesNotContain(generation.Files.Keys, name => name.Contains(".Stages."));
     }
 
+    [Fact]
+    public void WhereTheCompilerItselfThrowsTheGeneratorDoesNot()
+    {
+        string source = ModelSource.Net(Layers.Replace("[Stage(1)]", "[Stage(1), TiedTo(nameof(a= ))]"), "return b.forward(a.forward(x));");
+        Generation generation = Generation.Of(source);
+        Assert.DoesNotContain(generation.Files.Keys, name => name.Contains(".Stages."));
+    }
+
     [Theory]
     [InlineData("using System.Collections.Generic;", "using System.CollectionsCollections.Generic;")]
     [InlineData("using TorchSharp.Modules;", "using TorchSharp.Modules;\nusing A = Nowhere.B;\nusing A = Nowhere.B;")]

@@ -26,6 +26,7 @@ internal sealed class FuzzTally
     private int diagnosed;
     private long fixes;
     private int failing;
+    private int ending;
     private (Outcome Outcome, string Mutant)? slowest;
 
     /// <summary>The mutants counted.</summary>
@@ -43,7 +44,7 @@ internal sealed class FuzzTally
     /// <summary>The counts, in one line.</summary>
     public string Counts => string.Create(
         CultureInfo.InvariantCulture,
-        $"{Count} mutants: {compiling} compile, {WithStages} yield stages, {diagnosed} get diagnostics, {fixes} fixes were applied, {failing} fail");
+        $"{Count} mutants: {compiling} compile, {WithStages} yield stages, {diagnosed} get diagnostics, {fixes} fixes were applied, {failing} fail{(ending > 0 ? $"; the compiler itself throws on {ending}" : "")}");
 
     /// <summary>The failures: how many of each kind, and one of each in full.</summary>
     public string Failures =>
@@ -69,6 +70,7 @@ internal sealed class FuzzTally
         WithStages += outcome.HasStages ? 1 : 0;
         diagnosed += outcome.Diagnostics > 0 ? 1 : 0;
         fixes += outcome.Fixes;
+        ending += outcome.EndsCompiler ? 1 : 0;
         for (int i = 0; i < Steps.Length; i++)
         {
             times[i].Add(Steps[i].Of(outcome));

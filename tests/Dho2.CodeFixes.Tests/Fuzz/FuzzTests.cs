@@ -60,6 +60,16 @@ public sealed class FuzzTests(ITestOutputHelper output)
         Assert.True(tally.AnyFix);
     }
 
+    /// <summary>Roslyn throws on this one by itself: a build ends, and neither generator nor analyzer is asked.</summary>
+    [Fact]
+    public async Task A_mutant_that_ends_the_compiler_is_no_failure()
+    {
+        FuzzSource source = FuzzSources.All.First(s => s.Text.Contains("TiedTo(nameof(tokens))", StringComparison.Ordinal));
+        Outcome outcome = await new Specimen(source).RunAsync(source.Text.Replace("nameof(tokens)", "nameof(tokens= )", StringComparison.Ordinal), default);
+        Assert.Null(outcome.Failure);
+        Assert.False(outcome.Compiles);
+    }
+
     private async Task RunBlockAsync(int block)
     {
         int source = block % FuzzSources.All.Count;

@@ -28,6 +28,9 @@ namespace Dho2.CodeFixes.Tests.Fuzz;
 /// <param name="Failure">What must not be: an exception, or an error that the output adds; null where all is well.</param>
 internal sealed record Outcome(bool Compiles, bool HasStages, int Diagnostics, int Fixes, string? Failure)
 {
+    /// <summary>Whether the compiler itself throws on the mutant alone, so that nothing can be asked of anybody else.</summary>
+    public bool EndsCompiler { get; init; }
+
     /// <summary>Milliseconds of the generator.</summary>
     public double Generation { get; init; }
 
@@ -116,7 +119,7 @@ internal sealed class Specimen
         double generation = Lap(ref start);
         if (run.Exception is { } exception)
         {
-            return new(false, false, 0, 0, "The generator threw: " + exception) { Generation = generation };
+            return EndsCompiler(input, cancellation) ? Ended : new(false, false, 0, 0, "The generator threw: " + exception) { Generation = generation };
         }
 
         // One binding of all bodies serves compiler and analyzer, as in a build.
@@ -127,13 +130,22 @@ internal sealed class Specimen
             analyzers,
             new CompilationWithAnalyzersOptions(
                 new AnalyzerOptions([]), (thrown, _, _) => failure ??= thrown, concurrentAnalysis: false, logAnalyzerExecutionTime: false));
-        ImmutableArray<Diagnostic> all = await analysis.GetAllDiagnosticsAsync(cancellation);
+        ImmutableArray<Diagnostic> all;
+        try
+        {
+            all = await analysis.GetAllDiagnosticsAsync(cancellation);
+        }
+        catch (Exception thrown) when (thrown is not OperationCanceledException && EndsCompiler(input, cancellation))
+        {
+            return Ended;
+        }
+
         double analyses = Lap(ref start);
         ImmutableArray<Diagnostic> own = [.. all.Where(diagnostic => diagnostic.Id.StartsWith("DHO", StringComparison.Ordinal))];
         Outcome outcome = new(false, hasStages, own.Count(d => d.Severity > DiagnosticSeverity.Info), 0, null) { Generation = generation, Analysis = analyses };
         if (failure is not null)
         {
-            return outcome with { Failure = "The analyzer threw: " + failure };
+            return EndsCompiler(input, cancellation) ? Ended : outcome with { Failure = "The analyzer threw: " + failure };
         }
 
         Diagnostic[] errors = [.. all.Where(diagnostic => diagnostic.Severity == DiagnosticSeverity.Error && !own.Contains(diagnostic))];
@@ -156,6 +168,23 @@ internal sealed class Specimen
             Comparison = comparison,
             Fixing = Lap(ref start),
         };
+    }
+
+    private static Outcome Ended => new(false, false, 0, 0, null) { EndsCompiler = true };
+
+    private static bool EndsCompiler(CSharpCompilation source, CancellationToken cancellation)
+    {
+        try
+        {
+            source.GetDiagnostics(cancellation);
+            return false;
+        }
+#pragma warning disable CA1031 // Whatever the compiler throws.
+        catch (Exception exception) when (exception is not OperationCanceledException)
+#pragma warning restore CA1031
+        {
+            return true;
+        }
     }
 
     private static double Lap(ref long start)
