@@ -12,6 +12,8 @@ internal static class MemoryTable
     internal static readonly MemoryKind[] OwnedKinds =
         [MemoryKind.Parameters, MemoryKind.Gradients, MemoryKind.Optimizer, MemoryKind.Curvature, MemoryKind.Copy, MemoryKind.Admm];
 
+    private const long LargePeak = 1L << 30;
+
     /// <summary>Measures and prints the table.</summary>
     /// <param name="options">What to measure.</param>
     public static int Run(MemoryTableOptions options)
@@ -40,8 +42,16 @@ internal static class MemoryTable
             }
         }
 
-        Summarise("fitted", [.. rows.Where(row => !row.Configuration.IsHeldOut)]);
-        Summarise("held out", [.. rows.Where(row => row.Configuration.IsHeldOut)]);
+        foreach (bool isHeldOut in new[] { false, true })
+        {
+            string which = isHeldOut ? "held out" : "fitted";
+            Row[] half = [.. rows.Where(row => row.Configuration.IsHeldOut == isHeldOut)];
+            Summarise(which, half);
+
+            // In a small process the mebibytes count that it needs whatever the model is.
+            Summarise(which + ", peaks of at least 1 GiB", [.. half.Where(row => row.Memory.Peak >= LargePeak)]);
+        }
+
         return 0;
     }
 

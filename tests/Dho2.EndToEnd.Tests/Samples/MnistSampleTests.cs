@@ -165,7 +165,7 @@ public sealed partial class MnistSampleTests(SmallMnist data) : IClassFixture<Sm
 
     private static double Number(string text) => double.Parse(text, CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"^epoch \d+, step (\d+)/404: loss \d+\.\d{4}, \d+ samples/s, [^,]+ left, idle \d+ % \(plan \d+ %\), memory \S+ [KMG]?i?B \(plan \S+ MiB\)(, eigenvalues \S+ \S+ \S+)?$")]
+    [GeneratedRegex(@"^epoch \d+, step (\d+)/404: loss \d+\.\d{4}, \d+ samples/s, [^,]+ left, idle \d+ % \(plan \d+ %\), memory \S+ [KMG]?i?B \(plan \S+ MiB\)(, eigenvalues \S+ \S+ \S+, curvature takes \d+ % of the time)?$")]
     private static partial Regex StepLine();
 
     [GeneratedRegex(@"^epoch (\d+): training loss \d+\.\d{4}, test loss \d+\.\d{4}, test accuracy [01]\.\d{4}, \d+\.\d s$")]
