@@ -117,6 +117,17 @@ public class RobustnessTests
     }
 
     [Fact]
+    public async Task More_parameters_than_can_be_counted_are_an_unknown_number()
+    {
+        const string Embeddings = "Embedding(100, Width);\n    [Stage(1)] private readonly Embedding more = Embedding(1L << 62, 1);\n    [Stage(1)] private readonly Embedding most = Embedding(1L << 62, 1);";
+        string source = Sample.Replace("Embedding(100, Width);", Embeddings, StringComparison.Ordinal)
+            .Replace("var words = table.forward(tokens)", "var words = (table.forward(tokens) + more.forward(tokens) + most.forward(tokens))", StringComparison.Ordinal);
+        CSharpCompilation compilation = Analysis.Compile(source);
+        Assert.Empty(Analysis.Errors(compilation));
+        Assert.Contains(await Analysis.DiagnosticsAsync(compilation), d => d.Id is "DHO1401" or "DHO1403");
+    }
+
+    [Fact]
     public async Task Cancellation_passes_through() =>
         await Assert.ThrowsAnyAsync<OperationCanceledException>(
             () => Analysis.DiagnosticsAsync(Analysis.Compile(Sample), cancellation: new CancellationToken(canceled: true)));

@@ -14,7 +14,7 @@ internal static class AdmmPrinter
     private const string Tensor = "global::TorchSharp.torch.Tensor";
 
     /// <summary>Whether the numbers of parameters, which are constants of the code, are known.</summary>
-    public static bool CanPrint(Plan plan) => plan.Stages.All(stage => stage.Parameters is not null);
+    public static bool CanPrint(Plan plan) => plan.Stages.All(stage => stage.ParameterCount is not null);
 
     /// <summary>The name of a stage's update.</summary>
     public static string NameOf(PipelineClass type, StagePlan stage) => $"{type.Names.Stage}{stage.Index}Admm";
@@ -34,7 +34,7 @@ internal static class AdmmPrinter
 
     private static void Print(CodeWriter writer, PipelineClass type, StagePlan stage, AdmmOptions options)
     {
-        long count = stage.Parameters!.Value.Sum(parameter => parameter.Count);
+        long count = stage.ParameterCount!.Value;
         bool isConsensus = options.Rule == AdmmRule.Consensus;
         writer.Line($"/// <summary>{(isConsensus ? "Consensus ADMM" : "The dual rule")} of stage {stage.Index}: {count.ToString("#,0", CultureInfo.InvariantCulture)} parameters, a round every {options.Period} steps, sigma {Number(options.Sigma)}.</summary>");
         writer.Line(TypeShell.GeneratedCode);

@@ -13,8 +13,8 @@ internal static class PlanTables
         foreach (StagePlan stage in plan.Stages)
         {
             string layers = string.Join(", ", stage.Layers.Select(layer => model.Layers[layer].Name));
-            string parameters = stage.Parameters is { } known
-                ? known.Sum(p => p.Count).ToString("#,0", CultureInfo.InvariantCulture) + " parameters"
+            string parameters = stage.ParameterCount is { } count
+                ? count.ToString("#,0", CultureInfo.InvariantCulture) + " parameters"
                 : "parameters not known";
             yield return $"Stage {stage.Index}: {layers}; {parameters}.";
         }

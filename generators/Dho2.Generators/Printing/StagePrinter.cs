@@ -89,8 +89,8 @@ internal sealed class StagePrinter
     private string Summary()
     {
         string layers = stage.Layers.Count == 0 ? "no layers" : string.Join(", ", stage.Layers.Select(l => input.Description.Layers[l].Name));
-        string parameters = stage.Parameters is { } known
-            ? known.Sum(p => p.Count).ToString("#,0", CultureInfo.InvariantCulture) + " parameters"
+        string parameters = stage.ParameterCount is { } count
+            ? count.ToString("#,0", CultureInfo.InvariantCulture) + " parameters"
             : "a number of parameters that is not known";
         return $"{layers}; {parameters}";
     }

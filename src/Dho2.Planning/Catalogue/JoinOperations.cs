@@ -147,7 +147,7 @@ internal static class JoinOperations
             return c.Unknown();
         }
 
-        return sizes.Any(s => s < 0) || sizes.Sum() != size
+        return sizes.Any(s => s < 0) || MemoryModel.Sum(sizes.Select(s => (long?)s)) != size
             ? c.RefuseShape($"`{c.Name}` into {string.Join(" + ", sizes)} does not add up to dimension {axis} of {x}", name)
             : Parts(c, x, axis, sizes);
     }

@@ -42,9 +42,12 @@ internal static class OperationTimes
         .Select(cut =>
         {
             (long Forward, long Backward)[] values = cut.Values.Select(v => BytesOf(v.Type, v.Differentiable, plan.MicroBatches[0])).ToArray();
-            return (profile.SendTimeOf(values.Sum(v => v.Forward)), profile.SendTimeOf(values.Sum(v => v.Backward)));
+            return (profile.SendTimeOf(Sum(values.Select(v => v.Forward))), profile.SendTimeOf(Sum(values.Select(v => v.Backward))));
         })
         .ToArray();
+
+    // Sizes in half-typed code can be anything.
+    private static long Sum(IEnumerable<long> bytes) => bytes.Aggregate(0L, (sum, more) => SafeInteger.Add(sum, more) ?? long.MaxValue);
 
     /// <summary>
     /// Picoseconds that each stage works on one micro-batch, with what it exchanges with its neighbours; null where the work

@@ -89,7 +89,7 @@ public static class MemoryLevers
         }
 
         // What of these kinds is in use at the peak.
-        long Bytes(params MemoryKind[] kinds) => before.PeakTerms.Where(term => kinds.Contains(term.Kind)).Sum(term => term.Bytes ?? 0);
+        long Bytes(params MemoryKind[] kinds) => before.PeakTerms.Where(term => kinds.Contains(term.Kind)).Aggregate(0L, (sum, term) => SafeInteger.Add(sum, term.Bytes ?? 0) ?? long.MaxValue);
     }
 
     /// <summary>The model with a lower rank wherever the stage's is stated.</summary>

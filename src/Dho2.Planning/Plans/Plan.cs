@@ -67,6 +67,9 @@ public sealed record StagePlan(
     /// </summary>
     public bool Recomputes { get; init; }
 
+    /// <summary>The elements of all its parameters; null where they are not known, or more than can be counted.</summary>
+    public long? ParameterCount => Parameters is { } known ? MemoryModel.Sum(known.Select(parameter => (long?)parameter.Count)) : null;
+
     /// <summary>
     /// The most bytes that are needed at one time: where an estimate is made between steps, either its memory or that of a
     /// step's activations is in use. Null where a term is unknown.

@@ -18,7 +18,7 @@ public sealed record PlanReport(EquatableArray<StageReport> Stages, long BubbleP
         plan.Stages.Select(s => new StageReport(
             s.Index,
             s.Layers.Select(l => model.Layers[l].Name).ToEquatableArray(),
-            s.Parameters is { } parameters ? parameters.Sum(p => p.Count) : null,
+            s.ParameterCount,
             s.CurvatureRank,
             s.ForwardOperations,
             s.Memory,
