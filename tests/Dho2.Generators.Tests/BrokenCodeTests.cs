@@ -61,6 +61,7 @@ public sealed class BrokenCodeTests
     [InlineData("using TorchSharp.Modules;", "using TorchSharp.Modules;\nusing A = Nowhere.B;\nusing A = Nowhere.B;")]
     [InlineData("using System.Linq;", "using System.Linq.Enumerable;")]
     [InlineData("= Linear(8, 8)", "= (8, 8)")]
+    [InlineData("= Linear(8, 8);", "= Linear(8, 8); [Stage(0)] private readonly Linear[] c = [(2)];")]
     [InlineData("= Linear(8, 8)", "= Linear(8, 8.5)")]
     [InlineData("= Linear(8, 8)", "= Linear(8, 8")]
     [InlineData("= Linear(8, 8)", "= Linear(8, true ? 8 8)")]

@@ -64,7 +64,14 @@ internal sealed class ModuleListReader(ReadingContext context, ModuleScope scope
             }
             else
             {
-                list.Add(creations.Read(creations.Chosen(element)));
+                IOperation chosen = creations.Chosen(element);
+                if (CreationReader.Unwrap(chosen).Type is { SpecialType: not SpecialType.None })
+                {
+                    // A number or a text: the compiler says so, and would again where it is copied.
+                    return null;
+                }
+
+                list.Add(creations.Read(chosen));
             }
         }
 
