@@ -125,31 +125,23 @@ internal static unsafe class HostRows
     /// <param name="vector">Where the vector's tile begins.</param>
     /// <param name="count">Elements of the tile.</param>
     /// <param name="sums">The sums.</param>
-    public static void DotTile<T>(byte* rows, long size, byte* vector, int count, Span<double> sums)
+    /// <param name="inRuns">Whether products add up in float32 over short runs, where rows are not in float64.</param>
+    public static void DotTile<T>(byte* rows, long size, byte* vector, int count, Span<double> sums, bool inRuns = false)
         where T : struct, IRowKernel
     {
         long stride = size * T.RowElementSize;
         int i = 0;
         for (; i <= sums.Length - RowGroups.Rows; i += RowGroups.Rows)
         {
-            T.DotGroup(rows + (i * stride), stride, vector, count, sums.Slice(i, RowGroups.Rows));
-        }
-
-        for (; i < sums.Length; i++)
-        {
-            sums[i] += T.Dot(rows + (i * stride), vector, count);
-        }
-    }
-
-    /// <summary>The same with products added up in float32 over short runs, where rows are not in float64.</summary>
-    public static void DotTileInRuns<T>(byte* rows, long size, byte* vector, int count, Span<double> sums)
-        where T : struct, IRowKernel
-    {
-        long stride = size * T.RowElementSize;
-        int i = 0;
-        for (; i <= sums.Length - RowGroups.Rows; i += RowGroups.Rows)
-        {
-            T.DotGroupInRuns(rows + (i * stride), stride, vector, count, sums.Slice(i, RowGroups.Rows));
+            Span<double> group = sums.Slice(i, RowGroups.Rows);
+            if (inRuns)
+            {
+                T.DotGroupInRuns(rows + (i * stride), stride, vector, count, group);
+            }
+            else
+            {
+                T.DotGroup(rows + (i * stride), stride, vector, count, group);
+            }
         }
 
         for (; i < sums.Length; i++)

@@ -100,7 +100,9 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
         HostRows.ForBlocks(blocks, block =>
         {
             int tile = TPass.TileBytes / TRows.RowElementSize;
-            byte* scratch = stackalloc byte[tile * sizeof(T)];
+
+            // It is cleared for every block: not where nobody looks at it.
+            byte* scratch = stackalloc byte[pass.UsesScratch ? tile * sizeof(T) : 0];
             Span<double> blockSums = partial.AsSpan(block * count, count);
             long end = Math.Min(size, (block + 1L) * HostRows.BlockSize);
             for (long start = (long)block * HostRows.BlockSize; start < end; start += tile)
@@ -118,6 +120,9 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
     {
         /// <summary>Bytes of a row's tile.</summary>
         static abstract int TileBytes { get; }
+
+        /// <summary>Whether it needs room for a tile of a vector.</summary>
+        bool UsesScratch { get; }
 
         /// <summary>Works on one tile; its sums are added to those of its block.</summary>
         void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
@@ -166,6 +171,8 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
     {
         public static int TileBytes => HostRows.LongTileBytes;
 
+        public bool UsesScratch => l2 > 0;
+
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel
         {
@@ -176,7 +183,7 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
                 tile = scratch;
             }
 
-            HostRows.DotTileInRuns<TRows>(vectors.Rows<TRows>(start), vectors.Size, tile, count, sums);
+            HostRows.DotTile<TRows>(vectors.Rows<TRows>(start), vectors.Size, tile, count, sums, inRuns: true);
         }
     }
 
@@ -184,6 +191,8 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
         Vectors vectors, FlatBase firstOrder, HybridSettings settings, double[] removal, double rate, double scale, double[] added) : IPass
     {
         public static int TileBytes => HostRows.TileBytes;
+
+        public bool UsesScratch => true;
 
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel
@@ -207,6 +216,8 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
     {
         public static int TileBytes => HostRows.TileBytes;
 
+        public bool UsesScratch => false;
+
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel
         {
@@ -220,13 +231,15 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
                 AddVector<TRows>(-rate * settings.WeightDecay, vectors.Parameters<TRows>(start), direction, count);
             }
 
-            HostRows.DotTileInRuns<TRows>(vectors.Rows<TRows>(start), vectors.Size, direction, count, sums);
+            HostRows.DotTile<TRows>(vectors.Rows<TRows>(start), vectors.Size, direction, count, sums, inRuns: true);
         }
     }
 
     private readonly struct FinishPass(Vectors vectors, double scale, double[] added) : IPass
     {
         public static int TileBytes => HostRows.LongTileBytes;
+
+        public bool UsesScratch => false;
 
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel

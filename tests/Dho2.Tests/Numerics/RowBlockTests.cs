@@ -81,13 +81,13 @@ public class RowBlockTests
         switch (rowType)
         {
             case ScalarType.Float32:
-                HostRows.DotTileInRuns<SingleKernel>(first, size, second, size, actual);
+                HostRows.DotTile<SingleKernel>(first, size, second, size, actual, inRuns: true);
                 break;
             case ScalarType.BFloat16:
-                HostRows.DotTileInRuns<BFloat16Kernel>(first, size, second, size, actual);
+                HostRows.DotTile<BFloat16Kernel>(first, size, second, size, actual, inRuns: true);
                 break;
             default:
-                HostRows.DotTileInRuns<DoubleKernel>(first, size, second, size, actual);
+                HostRows.DotTile<DoubleKernel>(first, size, second, size, actual, inRuns: true);
                 break;
         }
 

@@ -1,5 +1,4 @@
-using System;
-using System.Diagnostics;
+using System.Collections.Generic;
 using System.Globalization;
 using System.Linq;
 using System.Threading.Tasks;
@@ -12,23 +11,9 @@ public sealed class ExecutorAllocationTests
     [Fact]
     public async Task AStepAllocatesNoMoreThanItsCallsOfTorchSharp()
     {
-        var start = new ProcessStartInfo(
-            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
-            [typeof(ExecutorAllocationTests).Assembly.Location, "executor-allocations"])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-
         // Code stays as it is first compiled.
-        start.Environment["DOTNET_TC_CallCounting"] = "0";
-        using Process process = Process.Start(start)!;
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        string output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        Assert.True(process.ExitCode == 0, $"Exit code {process.ExitCode}.\n{output}\n{await errors}");
-        long[][] lines = [.. output.Split('\n', StringSplitOptions.RemoveEmptyEntries).Select(line =>
-            line.Split(' ').Select(number => long.Parse(number, CultureInfo.InvariantCulture)).ToArray())];
+        (string[] printed, _) = await OwnProcess.RunAsync("executor-allocations", new KeyValuePair<string, string>("DOTNET_TC_CallCounting", "0"));
+        long[][] lines = [.. printed.Select(line => line.Split(' ').Select(number => long.Parse(number, CultureInfo.InvariantCulture)).ToArray())];
         Assert.Equal(ExecutorAllocations.Stages.Length, lines.Length);
         Assert.All(lines, line =>
         {

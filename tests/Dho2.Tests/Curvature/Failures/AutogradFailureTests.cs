@@ -1,6 +1,4 @@
 using System;
-using System.Diagnostics;
-using System.Linq;
 using System.Threading.Tasks;
 
 namespace Dho2.Tests.Curvature;
@@ -11,20 +9,7 @@ public sealed class AutogradFailureTests
     [Fact]
     public async Task EveryErrorIsAnExceptionThatNamesItsPlaceAndTheProcessGoesOn()
     {
-        var start = new ProcessStartInfo(
-            Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
-            [typeof(AutogradFailureTests).Assembly.Location, "autograd-failures"])
-        {
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-        };
-        using Process process = Process.Start(start)!;
-        Task<string> errors = process.StandardError.ReadToEndAsync();
-        string output = await process.StandardOutput.ReadToEndAsync();
-        await process.WaitForExitAsync();
-        string all = $"Exit code {process.ExitCode}.\n{output}\n{await errors}";
-        Assert.True(process.ExitCode == 0, all);
-        string[] lines = output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        (string[] lines, string all) = await OwnProcess.RunAsync("autograd-failures");
         Assert.Equal("all done", lines[^1]);
         foreach (string name in AutogradFailures.All.Keys)
         {
