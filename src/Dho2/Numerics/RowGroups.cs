@@ -139,6 +139,31 @@ internal static unsafe class RowGroups
         }
     }
 
+    /// <summary>The sum of a stretch's squares, accumulated in float64: the inner product with itself, for which each element is converted once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static double SumOfSquares(float* values, int count)
+    {
+        Vector256<double> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+        int i = 0;
+        for (; i <= count - (2 * Lanes); i += 2 * Lanes)
+        {
+            OfSingle.Load((byte*)values, i, out Vector256<double> x0, out Vector256<double> x1);
+            OfSingle.Load((byte*)values, i + Lanes, out Vector256<double> x2, out Vector256<double> x3);
+            sum0 = Vector256.MultiplyAddEstimate(x0, x0, sum0);
+            sum1 = Vector256.MultiplyAddEstimate(x1, x1, sum1);
+            sum2 = Vector256.MultiplyAddEstimate(x2, x2, sum2);
+            sum3 = Vector256.MultiplyAddEstimate(x3, x3, sum3);
+        }
+
+        double sum = Vector256.Sum(sum0 + sum1 + (sum2 + sum3));
+        for (; i < count; i++)
+        {
+            sum += (double)values[i] * values[i];
+        }
+
+        return sum;
+    }
+
     /// <summary>Adds a combination of four rows to a vector in float32.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddSingles<TRow>(ReadOnlySpan<double> factors, byte* rows, long stride, byte* vector, int count)

@@ -108,6 +108,11 @@ internal readonly unsafe struct SingleKernel : IRowKernel
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static double Dot(byte* row, byte* vector, int count)
     {
+        if (row == vector)
+        {
+            return RowGroups.SumOfSquares((float*)row, count);
+        }
+
         float* a = (float*)row;
         float* b = (float*)vector;
         Vector<double> low = default;

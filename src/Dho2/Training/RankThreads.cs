@@ -11,11 +11,16 @@ namespace Dho2;
 
 /// <summary>
 /// The threads of this process's ranks. They live as long as the trainer: native libraries keep buffers and thread pools
-/// for each thread that calls them.
+/// for each thread that calls them. A rank without others can do short work on the thread that made the trainer: handing it
+/// over and back takes a hundredth of a short step, and hides it from whoever steps through the code.
 /// </summary>
 internal sealed class RankThreads
 {
     private readonly IReadOnlyList<ICommunicator> ranks;
+    private readonly int nativeThreads;
+    private readonly Thread? owner;
+    private readonly Lock oneCall = new();
+    private bool ownerWorks;
     private readonly BlockingCollection<Action>[] work;
     private readonly Thread[] threads;
     private Exception? failure;
@@ -27,6 +32,8 @@ internal sealed class RankThreads
     public RankThreads(IReadOnlyList<ICommunicator> ranks, int nativeThreads)
     {
         this.ranks = ranks;
+        this.nativeThreads = nativeThreads;
+        owner = ranks is [{ Size: 1 }] ? Thread.CurrentThread : null;
         work = [.. ranks.Select(_ => new BlockingCollection<Action>())];
         threads =
         [
@@ -46,24 +53,26 @@ internal sealed class RankThreads
 
         // The setting is a thread's own, but also what new threads start from: this thread's is put back afterwards.
         int before = torch.get_num_threads();
-        Run(_ => NativeThreads.Limit(nativeThreads));
+        RunOnThreads(_ => NativeThreads.Limit(nativeThreads));
         torch.set_num_threads(before);
     }
 
     /// <summary>Runs the work on every rank, with the index of its communicator, and waits for all of them.</summary>
+    /// <param name="action">The work.</param>
+    /// <param name="mayRunHere">Whether a rank without others may do it on the calling thread: it leaves no tensors to that thread's dispose scopes.</param>
     /// <exception cref="InvalidOperationException">An earlier call failed, or this is one of the ranks' own threads.</exception>
     /// <remarks>
     /// Where ranks fail, rethrows the failure that ended the others. A rank that hangs outside of all communication
     /// cannot be ended: it is given the communicators' timeout, and then left behind.
     /// </remarks>
-    public void Run(Action<int> action)
+    public void Run(Action<int> action, bool mayRunHere = false)
     {
         if (failure is not null)
         {
             throw new InvalidOperationException($"The run has ended with a failure before: {failure.Message}", failure);
         }
 
-        if (threads.Contains(Thread.CurrentThread))
+        if (threads.Contains(Thread.CurrentThread) || (ownerWorks && Thread.CurrentThread == owner))
         {
             throw new InvalidOperationException("A rank cannot start work on all ranks; in an event handler, leave it to the thread that started the run.");
         }
@@ -73,6 +82,50 @@ internal sealed class RankThreads
             return;
         }
 
+        if (owner is null)
+        {
+            RunOnThreads(action);
+            return;
+        }
+
+        lock (oneCall)
+        {
+            if (mayRunHere && Thread.CurrentThread == owner && SuitsRank())
+            {
+                RunOnOwner(action);
+            }
+            else
+            {
+                RunOnThreads(action);
+            }
+        }
+    }
+
+    // A rank's thread has the number of native threads that it was given, and nothing of the caller's switched off.
+    private bool SuitsRank() =>
+        torch.get_num_threads() == nativeThreads && torch.is_grad_enabled() && !torch.is_inference_mode_enabled();
+
+    private void RunOnOwner(Action<int> action)
+    {
+        ownerWorks = true;
+        try
+        {
+            action(0);
+        }
+        catch (Exception e)
+        {
+            failure = e;
+            ranks[0].Abort(e);
+            throw;
+        }
+        finally
+        {
+            ownerWorks = false;
+        }
+    }
+
+    private void RunOnThreads(Action<int> action)
+    {
         var failures = new ConcurrentQueue<Exception>();
 
         // Not disposed where a rank is left behind, which may still come to them. A rank of another process can fail, too.

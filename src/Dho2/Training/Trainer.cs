@@ -167,7 +167,7 @@ public sealed partial class Trainer : IDisposable
             Report(ranks[i], ranks[i].RefreshIfDue(share, draw: null));
             StepResult result = results[i] = ranks[i].Step(share, batch.Samples);
             return [result.Loss, result.GradientNorm, result.LearningRate];
-        });
+        }, mayRunHere: true);
         return results.Length > 0 ? results[0] : new StepResult(Steps, numbers[1], numbers[2], numbers[3], batch.Samples);
     }
 
@@ -221,15 +221,18 @@ public sealed partial class Trainer : IDisposable
     /// came to, but are not waited for.
     /// </summary>
     /// <param name="work">The work of a rank, and the numbers that the call came to on it.</param>
+    /// <param name="mayRunHere">Whether a rank without others may do it on the calling thread.</param>
     /// <returns>In a process without other ranks, the steps done so far and the call's numbers; else nothing.</returns>
-    private double[] Call(Func<int, double[]> work)
+    private double[] Call(Func<int, double[]> work, bool mayRunHere = false)
     {
         curvatureRanks?.BeginCall();
-        Run(i =>
-        {
-            double[] numbers = work(i);
-            ranks[i].Curvature?.EndCall([ranks[i].Steps, .. numbers]);
-        });
+        Run(
+            i =>
+            {
+                double[] numbers = work(i);
+                ranks[i].Curvature?.EndCall([ranks[i].Steps, .. numbers]);
+            },
+            mayRunHere);
         if (ranks.Length > 0)
         {
             curvatureRanks?.DropResults();
@@ -245,11 +248,11 @@ public sealed partial class Trainer : IDisposable
     internal void OnRanks(Action<TrainingRank> work) => Run(i => work(ranks[i]));
 
     // A failure of a rank that estimates ends the others, but is what happened.
-    private void Run(Action<int> work)
+    private void Run(Action<int> work, bool mayRunHere = false)
     {
         try
         {
-            threads.Run(work);
+            threads.Run(work, mayRunHere);
         }
         catch (Exception e)
         {

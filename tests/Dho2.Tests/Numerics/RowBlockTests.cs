@@ -58,6 +58,20 @@ public class RowBlockTests
         Compare.Near(Numbers(expected), Numbers(sliced), tolerance);
     }
 
+    /// <summary>A vector's product with itself has a pass of its own, which converts each element once.</summary>
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void Squares_add_up_in_float64(ScalarType type, ScalarType other, int size)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        random.manual_seed(size);
+        Tensor vector = (1e25 * randn(size, ScalarType.Float64)).to(type == ScalarType.BFloat16 ? other : type);
+        double expected = vector.to(ScalarType.Float64).square().sum().item<double>();
+        double[] actual = new double[1];
+        RowBlock.LocalDot(vector, vector, actual);
+        Assert.Equal(expected, actual[0], 1e-13 * (expected + 1));
+    }
+
     /// <summary>Where products add up in float32 at first, the error is within its bound, and in float64 there is none of it.</summary>
     [Theory]
     [MemberData(nameof(Cases))]
