@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Linq;
 using Dho2;
 using Dho2.Benchmarks.Experiments;
@@ -36,7 +37,11 @@ internal sealed record MethodCosts(int Rounds, int Threads, Dictionary<string, d
         : settings.Base.ToString();
 
     /// <summary>Measures all methods of a task, taking turns of whole cycles of K-FAC's inverses, after a round that does not count.</summary>
-    public static MethodCosts Measure(TrainingTask task, int rounds, int threads)
+    /// <param name="task">The task.</param>
+    /// <param name="rounds">Rounds at least.</param>
+    /// <param name="least">How long to go on with further rounds: short steps need many.</param>
+    /// <param name="threads">Threads.</param>
+    public static MethodCosts Measure(TrainingTask task, int rounds, TimeSpan least, int threads)
     {
         const int Cycle = 20;
         RunSettings HeavyBall(CurvatureSettings? curvature = null) => new(task.Name, BaseKind.HeavyBall, 1e-3, false, 1, curvature);
@@ -50,16 +55,19 @@ internal sealed record MethodCosts(int Rounds, int Threads, Dictionary<string, d
         Participant[] participants = [.. measured.Select(settings => new Participant(task, settings))];
         try
         {
-            for (int round = -1; round < rounds; round++)
+            int round = -1;
+            long start = Stopwatch.GetTimestamp();
+            for (; round < rounds || Stopwatch.GetElapsedTime(start) < least; round++)
             {
-                foreach (Participant participant in participants)
+                // In turns from the first to the last and back: what one leaves behind falls to another every time.
+                foreach (Participant participant in round % 2 == 0 ? participants : participants.Reverse())
                 {
                     participant.Run((round + 1) * Cycle, Cycle, counts: round >= 0);
                 }
             }
 
             return new MethodCosts(
-                rounds, threads, participants.ToDictionary(p => MethodOf(p.Settings), p => Median(p.Steps)), Median([.. participants.SelectMany(p => p.Products)]));
+                round, threads, participants.ToDictionary(p => MethodOf(p.Settings), p => Median(p.Steps)), Median([.. participants.SelectMany(p => p.Products)]));
         }
         finally
         {

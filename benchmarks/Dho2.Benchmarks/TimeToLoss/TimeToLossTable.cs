@@ -25,7 +25,7 @@ internal static class TimeToLossTable
         RunMaker Runs(TrainingTask task) => new(task, store, options.StoredOnly, Create, ceiling);
         foreach (TrainingTask task in tasks.Where(_ => options.Costs || options.Quick))
         {
-            store.Write(MethodCosts.NameFor(task.Name), MethodCosts.Measure(task, options.Quick ? 3 : 15, options.Threads));
+            store.Write(MethodCosts.NameFor(task.Name), MethodCosts.Measure(task, options.Quick ? 3 : 15, options.Quick ? TimeSpan.Zero : TimeSpan.FromSeconds(20), options.Threads));
         }
 
         if (!options.Costs)

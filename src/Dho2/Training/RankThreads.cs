@@ -77,11 +77,6 @@ internal sealed class RankThreads
             throw new InvalidOperationException("A rank cannot start work on all ranks; in an event handler, leave it to the thread that started the run.");
         }
 
-        if (ranks.Count == 0)
-        {
-            return;
-        }
-
         if (owner is null)
         {
             RunOnThreads(action);
@@ -126,6 +121,11 @@ internal sealed class RankThreads
 
     private void RunOnThreads(Action<int> action)
     {
+        if (ranks.Count == 0)
+        {
+            return;
+        }
+
         var failures = new ConcurrentQueue<Exception>();
 
         // Not disposed where a rank is left behind, which may still come to them. A rank of another process can fail, too.
