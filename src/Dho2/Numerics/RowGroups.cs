@@ -15,11 +15,14 @@ internal unsafe interface IDoubles
     static abstract double At(byte* from, int i);
 }
 
-/// <summary>Elements of a row as float32, eight at a time.</summary>
+/// <summary>Elements of a row as float32, eight or sixteen at a time.</summary>
 internal unsafe interface ISingles
 {
     /// <summary>Elements i to i + 7.</summary>
     static abstract Vector256<float> Load(byte* from, int i);
+
+    /// <summary>Elements i to i + 15.</summary>
+    static abstract Vector512<float> LoadWide(byte* from, int i);
 
     /// <summary>Element i.</summary>
     static abstract float At(byte* from, int i);
@@ -38,6 +41,7 @@ internal static unsafe class RowGroups
     public const int Rows = 4;
 
     private const int Lanes = 8;
+    private const int Wide = 16;
 
     // Elements of a run: each of its sums, in 16 lanes, has 16 products.
     private const int Run = 256;
@@ -91,12 +95,26 @@ internal static unsafe class RowGroups
     }
 
     /// <summary>
-    /// Adds the inner products of four rows with a vector to four sums. Over runs of 256 elements products add up in float32, sixteen to a lane,
+    /// Adds the inner products of four rows with a vector to four sums. Over runs of 256 elements products add up in float32, at most sixteen to a lane,
     /// and from run to run in float64: without conversions of each element, memory and not arithmetic takes the time. The error is
     /// at most <c>17 * 2^-24</c> of the sum of the products' magnitudes.
     /// </summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void DotInRuns<TRow>(byte* rows, long stride, byte* vector, int count, Span<double> sums)
+        where TRow : struct, ISingles, IDoubles
+    {
+        if (Vector512.IsHardwareAccelerated)
+        {
+            DotInRunsOf512<TRow>(rows, stride, vector, count, sums);
+        }
+        else
+        {
+            DotInRunsOf256<TRow>(rows, stride, vector, count, sums);
+        }
+    }
+
+    /// <summary><see cref="DotInRuns"/> with vectors of 256 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void DotInRunsOf256<TRow>(byte* rows, long stride, byte* vector, int count, Span<double> sums)
         where TRow : struct, ISingles, IDoubles
     {
         float* x = (float*)vector;
@@ -121,6 +139,51 @@ internal static unsafe class RowGroups
                 odd2 = Vector256.MultiplyAddEstimate(TRow.Load(row2, j + Lanes), odd, odd2);
                 even3 = Vector256.MultiplyAddEstimate(TRow.Load(row3, j), even, even3);
                 odd3 = Vector256.MultiplyAddEstimate(TRow.Load(row3, j + Lanes), odd, odd3);
+            }
+
+            sum0 += Widened(even0 + odd0);
+            sum1 += Widened(even1 + odd1);
+            sum2 += Widened(even2 + odd2);
+            sum3 += Widened(even3 + odd3);
+        }
+
+        sums[0] += Vector256.Sum(sum0);
+        sums[1] += Vector256.Sum(sum1);
+        sums[2] += Vector256.Sum(sum2);
+        sums[3] += Vector256.Sum(sum3);
+        if (i < count)
+        {
+            Dot<TRow, OfSingle>(rows + (i * TRow.Size), stride, (byte*)(x + i), count - i, sums);
+        }
+    }
+
+    /// <summary><see cref="DotInRuns"/> with vectors of 512 bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void DotInRunsOf512<TRow>(byte* rows, long stride, byte* vector, int count, Span<double> sums)
+        where TRow : struct, ISingles, IDoubles
+    {
+        float* x = (float*)vector;
+        byte* row1 = rows + stride;
+        byte* row2 = row1 + stride;
+        byte* row3 = row2 + stride;
+        Vector256<double> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+        int i = 0;
+        for (; i <= count - Run; i += Run)
+        {
+            Vector512<float> even0 = default, odd0 = default, even1 = default, odd1 = default;
+            Vector512<float> even2 = default, odd2 = default, even3 = default, odd3 = default;
+            for (int j = i; j < i + Run; j += 2 * Wide)
+            {
+                Vector512<float> even = Vector512.Load(x + j);
+                Vector512<float> odd = Vector512.Load(x + j + Wide);
+                even0 = Vector512.MultiplyAddEstimate(TRow.LoadWide(rows, j), even, even0);
+                odd0 = Vector512.MultiplyAddEstimate(TRow.LoadWide(rows, j + Wide), odd, odd0);
+                even1 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row1, j), even, even1);
+                odd1 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row1, j + Wide), odd, odd1);
+                even2 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row2, j), even, even2);
+                odd2 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row2, j + Wide), odd, odd2);
+                even3 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row3, j), even, even3);
+                odd3 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row3, j + Wide), odd, odd3);
             }
 
             sum0 += Widened(even0 + odd0);
@@ -165,8 +228,12 @@ internal static unsafe class RowGroups
     }
 
     /// <summary>Adds a combination of four rows to a vector in float32.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void AddSingles<TRow>(ReadOnlySpan<double> factors, byte* rows, long stride, byte* vector, int count)
+        where TRow : struct, ISingles => AddSingles<TRow>(factors, rows, stride, vector, count, Vector512.IsHardwareAccelerated);
+
+    /// <summary>The same with vectors of 512 bits, or of 256.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void AddSingles<TRow>(ReadOnlySpan<double> factors, byte* rows, long stride, byte* vector, int count, bool isWide)
         where TRow : struct, ISingles
     {
         byte* row1 = rows + stride;
@@ -174,8 +241,20 @@ internal static unsafe class RowGroups
         byte* row3 = row2 + stride;
         float* y = (float*)vector;
         (float f0, float f1, float f2, float f3) = ((float)factors[0], (float)factors[1], (float)factors[2], (float)factors[3]);
-        Vector256<float> v0 = Vector256.Create(f0), v1 = Vector256.Create(f1), v2 = Vector256.Create(f2), v3 = Vector256.Create(f3);
         int i = 0;
+        if (isWide)
+        {
+            Vector512<float> w0 = Vector512.Create(f0), w1 = Vector512.Create(f1), w2 = Vector512.Create(f2), w3 = Vector512.Create(f3);
+            for (; i <= count - Wide; i += Wide)
+            {
+                Vector512<float> sum = Vector512.MultiplyAddEstimate(w0, TRow.LoadWide(rows, i), Vector512.Load(y + i));
+                sum = Vector512.MultiplyAddEstimate(w1, TRow.LoadWide(row1, i), sum);
+                sum = Vector512.MultiplyAddEstimate(w2, TRow.LoadWide(row2, i), sum);
+                Vector512.Store(Vector512.MultiplyAddEstimate(w3, TRow.LoadWide(row3, i), sum), y + i);
+            }
+        }
+
+        Vector256<float> v0 = Vector256.Create(f0), v1 = Vector256.Create(f1), v2 = Vector256.Create(f2), v3 = Vector256.Create(f3);
         for (; i <= count - Lanes; i += Lanes)
         {
             Vector256<float> sum = Vector256.MultiplyAddEstimate(v0, TRow.Load(rows, i), Vector256.Load(y + i));
@@ -242,6 +321,8 @@ internal static unsafe class RowGroups
 
         public static Vector256<float> Load(byte* from, int i) => Vector256.Load((float*)from + i);
 
+        public static Vector512<float> LoadWide(byte* from, int i) => Vector512.Load((float*)from + i);
+
         static double IDoubles.At(byte* from, int i) => ((float*)from)[i];
 
         static float ISingles.At(byte* from, int i) => ((float*)from)[i];
@@ -270,6 +351,16 @@ internal static unsafe class RowGroups
             return Vector256.ShiftLeft(wide, 16).AsSingle();
         }
 
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static Vector512<float> LoadWide(byte* from, int i)
+        {
+            Vector256<ushort> halves = Vector256.Load((ushort*)from + i);
+            Vector512<int> wide = Avx512F.IsSupported
+                ? Avx512F.ConvertToVector512Int32(halves)
+                : Vector512.Create(Vector256.WidenLower(halves), Vector256.WidenUpper(halves)).AsInt32();
+            return Vector512.ShiftLeft(wide, 16).AsSingle();
+        }
+
         static double IDoubles.At(byte* from, int i) => ToSingle(((ushort*)from)[i]);
 
         static float ISingles.At(byte* from, int i) => ToSingle(((ushort*)from)[i]);
@@ -278,6 +369,9 @@ internal static unsafe class RowGroups
 
         private static float ToSingle(ushort half) => BitConverter.UInt32BitsToSingle((uint)half << 16);
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static Vector256<double> Widened(Vector512<float> values) => Widened(values.GetLower()) + Widened(values.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> Widened(Vector256<float> values) => Widen(values.GetLower()) + Widen(values.GetUpper());

@@ -99,7 +99,7 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
         double[] partial = new double[(long)blocks * count];
         HostRows.ForBlocks(blocks, block =>
         {
-            int tile = TPass.TileBytes / TRows.RowElementSize;
+            int tile = pass.TileBytes / TRows.RowElementSize;
 
             // It is cleared for every block: not where nobody looks at it.
             byte* scratch = stackalloc byte[pass.UsesScratch ? tile * sizeof(T) : 0];
@@ -119,9 +119,9 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
     private interface IPass
     {
         /// <summary>Bytes of a row's tile.</summary>
-        static abstract int TileBytes { get; }
+        int TileBytes { get; }
 
-        /// <summary>Whether it needs room for a tile of a vector.</summary>
+        /// <summary>Whether it needs room for a tile of a vector, on the stack.</summary>
         bool UsesScratch { get; }
 
         /// <summary>Works on one tile; its sums are added to those of its block.</summary>
@@ -169,7 +169,7 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
 
     private readonly struct Projection(Vectors vectors, double l2) : IPass
     {
-        public static int TileBytes => HostRows.LongTileBytes;
+        public int TileBytes => UsesScratch ? HostRows.TileBytes : HostRows.LongTileBytes;
 
         public bool UsesScratch => l2 > 0;
 
@@ -190,7 +190,7 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
     private readonly struct UpdatePass(
         Vectors vectors, FlatBase firstOrder, HybridSettings settings, double[] removal, double rate, double scale, double[] added) : IPass
     {
-        public static int TileBytes => HostRows.TileBytes;
+        public int TileBytes => HostRows.TileBytes;
 
         public bool UsesScratch => true;
 
@@ -214,7 +214,7 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
 
     private readonly struct PreparePass(Vectors vectors, FlatBase firstOrder, HybridSettings settings, double[] removal, double rate) : IPass
     {
-        public static int TileBytes => HostRows.TileBytes;
+        public int TileBytes => HostRows.TileBytes;
 
         public bool UsesScratch => false;
 
@@ -237,7 +237,7 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
 
     private readonly struct FinishPass(Vectors vectors, double scale, double[] added) : IPass
     {
-        public static int TileBytes => HostRows.LongTileBytes;
+        public int TileBytes => HostRows.LongTileBytes;
 
         public bool UsesScratch => false;
 

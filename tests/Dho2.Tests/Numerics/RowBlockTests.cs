@@ -112,6 +112,52 @@ public class RowBlockTests
         }
     }
 
+    /// <summary>Vectors of either width do the same, whichever of them this machine's passes use.</summary>
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public unsafe void The_width_of_vectors_does_not_show(ScalarType rowType, ScalarType vectorType, int size)
+    {
+        using DisposeScope scope = NewDisposeScope();
+        random.manual_seed(size);
+        Tensor rows = randn(RowGroups.Rows, size).to(rowType);
+        Tensor vector = randn(size).to(vectorType);
+        if (size == 0 || vectorType != ScalarType.Float32 || !HostRows.Supports(rows, vector))
+        {
+            return;
+        }
+
+        if (rowType == ScalarType.BFloat16)
+        {
+            Check<RowGroups.OfBFloat16>();
+        }
+        else
+        {
+            Check<RowGroups.OfSingle>();
+        }
+
+        void Check<TRow>()
+            where TRow : struct, ISingles, IDoubles
+        {
+            byte* first = HostRows.Address(rows);
+            byte* x = HostRows.Address(vector);
+            long stride = (long)size * TRow.Size;
+            double[] narrow = new double[RowGroups.Rows], wide = new double[RowGroups.Rows];
+            RowGroups.DotInRunsOf256<TRow>(first, stride, x, size, narrow);
+            RowGroups.DotInRunsOf512<TRow>(first, stride, x, size, wide);
+            double[] magnitudes = (rows.to(ScalarType.Float64) * vector.to(ScalarType.Float64)).abs().sum(1).data<double>().ToArray();
+            for (int i = 0; i < narrow.Length; i++)
+            {
+                Assert.Equal(narrow[i], wide[i], 34 * Math.ScaleB(1, -24) * magnitudes[i]);
+            }
+
+            double[] factors = [0.5, -2, 0.25, 3];
+            Tensor other = vector.clone();
+            RowGroups.AddSingles<TRow>(factors, first, stride, x, size, isWide: false);
+            RowGroups.AddSingles<TRow>(factors, first, stride, HostRows.Address(other), size, isWide: true);
+            Assert.Equal(Numbers(vector), Numbers(other));
+        }
+    }
+
     [Fact]
     public void The_number_of_threads_does_not_show()
     {
