@@ -12,7 +12,6 @@ namespace Dho2.Benchmarks.Experiments;
 /// <summary>The runtime's optimizer: a base, alone or with curvature.</summary>
 internal sealed class HybridMethod : ITrainingMethod
 {
-    private const int MaxProducts = 200;
 
     private readonly TrainingState state;
     private readonly CurvatureSettings? curvature;
@@ -58,7 +57,7 @@ internal sealed class HybridMethod : ITrainingMethod
                 Largest = curvature.Rank,
                 Smallest = 0,
                 Tolerance = curvature.Tolerance,
-                MaxOrder = (int)Math.Min(MaxProducts, state.Parameters.Count),
+                MaxOrder = (int)Math.Min(curvature.MaxProducts, state.Parameters.Count),
                 Seed = settings.Seed,
             });
         }

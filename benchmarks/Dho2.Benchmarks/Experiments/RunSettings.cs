@@ -81,6 +81,9 @@ internal sealed record CurvatureSettings
     /// <summary>The residual at which eigenpairs count as converged, relative.</summary>
     public double Tolerance { get; init; } = 1e-5;
 
+    /// <summary>Products at most of an estimate.</summary>
+    public int MaxProducts { get; init; } = 200;
+
     /// <summary>Eigenvalues count as at least this share of the largest.</summary>
     public double Floor { get; init; } = 1e-4;
 
@@ -98,6 +101,11 @@ internal sealed record CurvatureSettings
             if (Tolerance != Usual.Tolerance)
             {
                 key.Append(CultureInfo.InvariantCulture, $".tol{Tolerance:g3}");
+            }
+
+            if (MaxProducts != Usual.MaxProducts)
+            {
+                key.Append(CultureInfo.InvariantCulture, $".max{MaxProducts}");
             }
 
             if (Warmup != Usual.Warmup)

@@ -24,6 +24,9 @@ internal static class Design
     /// <summary>Steps after which the row of that name has its estimates in force.</summary>
     public const string Late = "every 50, in force 50 later";
 
+    /// <summary>The row whose single estimate takes as few products as the published programs' and a quarter of the samples.</summary>
+    public const string Cheap = "once, 20 products on an eighth of a batch";
+
     /// <summary>What the ceiling experiment found for heavy-ball: no raise of the rate, five eigenpairs, half a batch of training.</summary>
     public static CurvatureSettings Curvature(TrainingTask task) =>
         new() { Every = 100, Rank = 5, Batch = task.Batch / 2, MaxScale = 1, Alpha = 0.01, Tolerance = 1e-3 };
@@ -91,6 +94,7 @@ internal static class Design
         }
 
         yield return With(0, Centre, centre);
+        yield return With(1, Cheap, centre with { Every = int.MaxValue, Batch = CheapBatch(centre), MaxProducts = 4 * centre.Rank });
         yield return With(1, "every 25", centre with { Every = 25 });
         yield return With(1, Late, centre with { Every = 50, Delay = 50 });
         yield return With(2, "control: alpha = 0", centre with { Alpha = 0 });
@@ -108,6 +112,9 @@ internal static class Design
             yield return (2, "control: base at the hybrid's lr", alone with { LearningRate = hybrid.LearningRate });
         }
     }
+
+    /// <summary>Samples of the curvature batch of <see cref="Cheap"/>: an eighth of a training batch, where the others have half of one.</summary>
+    public static int CheapBatch(CurvatureSettings usual) => Math.Max(1, usual.Batch / 4);
 
     /// <summary>The trial with the lowest loss; null where some are missing.</summary>
     private static RunSettings? Best(RunMaker runs, RunSettings[] trials)

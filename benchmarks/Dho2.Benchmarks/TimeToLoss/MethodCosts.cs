@@ -13,8 +13,10 @@ namespace Dho2.Benchmarks.TimeToLoss;
 /// <param name="Rounds">Rounds.</param>
 /// <param name="Threads">Threads.</param>
 /// <param name="Steps">A step, by method; of a hybrid without estimates.</param>
-/// <param name="Product">A product with the Hessian, with all else that an estimate does divided among its products.</param>
-internal sealed record MethodCosts(int Rounds, int Threads, Dictionary<string, double> Steps, double Product)
+/// <param name="Products">
+/// A product with the Hessian, by the samples that it is over, with all else that an estimate does divided among its products.
+/// </param>
+internal sealed record MethodCosts(int Rounds, int Threads, Dictionary<string, double> Steps, Dictionary<int, double> Products)
 {
     /// <summary>The name that a task's costs are stored under.</summary>
     public static string NameFor(string task) => $"costs.{task}";
@@ -22,13 +24,16 @@ internal sealed record MethodCosts(int Rounds, int Threads, Dictionary<string, d
     /// <summary>A step of some settings.</summary>
     public double Step(RunSettings settings) => Steps[MethodOf(settings)];
 
+    /// <summary>A product of some settings' estimates; 0 where they make none.</summary>
+    public double Product(RunSettings settings) => settings.Curvature is { } curvature ? Products[curvature.Batch] : 0;
+
     /// <summary>Time of a run up to a step, estimates made by then included.</summary>
     /// <param name="run">The run.</param>
     /// <param name="steps">Steps, also parts of one.</param>
     public double TimeTo(RunResult run, double steps) => (steps * Step(run.Settings)) + Estimates(run, steps);
 
     /// <summary>Time of the estimates that are made before a step.</summary>
-    public double Estimates(RunResult run, double steps) => Product * (run.Refreshes ?? []).Zip(run.Products).Where(e => e.First < steps).Sum(e => (double)e.Second);
+    public double Estimates(RunResult run, double steps) => Product(run.Settings) * (run.Refreshes ?? []).Zip(run.Products).Where(e => e.First < steps).Sum(e => (double)e.Second);
 
     /// <summary>What is measured in one.</summary>
     public static string MethodOf(RunSettings settings) =>
@@ -46,9 +51,11 @@ internal sealed record MethodCosts(int Rounds, int Threads, Dictionary<string, d
         const int Cycle = 20;
         RunSettings HeavyBall(CurvatureSettings? curvature = null) => new(task.Name, BaseKind.HeavyBall, 1e-3, false, 1, curvature);
         CurvatureSettings curvature = Design.Curvature(task) with { Warmup = 0, Every = Cycle };
+        CurvatureSettings cheap = curvature with { Batch = Design.CheapBatch(curvature) };
         RunSettings[] measured =
         [
             HeavyBall(), HeavyBall() with { Base = BaseKind.Adam }, HeavyBall(curvature), HeavyBall(curvature) with { Base = BaseKind.Adam },
+            HeavyBall(cheap),
             HeavyBall() with { Base = BaseKind.Sgd, LearningRate = 0.1, Preconditioner = new(PreconditionerKind.LimitedBfgs, 0.3) },
             HeavyBall() with { Preconditioner = new(PreconditionerKind.Kfac, 0.03) },
         ];
@@ -67,7 +74,11 @@ internal sealed record MethodCosts(int Rounds, int Threads, Dictionary<string, d
             }
 
             return new MethodCosts(
-                round, threads, participants.ToDictionary(p => MethodOf(p.Settings), p => Median(p.Steps)), Median([.. participants.SelectMany(p => p.Products)]));
+                round,
+                threads,
+                participants.GroupBy(p => MethodOf(p.Settings)).ToDictionary(g => g.Key, g => Median([.. g.SelectMany(p => p.Steps)])),
+                participants.Where(p => p.Settings.Curvature is not null).GroupBy(p => p.Settings.Curvature!.Batch)
+                    .ToDictionary(g => g.Key, g => Median([.. g.SelectMany(p => p.Products)])));
         }
         finally
         {

@@ -45,7 +45,7 @@ internal sealed record TimeToLossReport(TrainingTask Task, TaskResults Results, 
         {
             double[] products = [.. method.Runs.SelectMany(run => run.Products).Select(n => (double)n)];
             string step = Costs is null ? "" : Invariant($"{Costs.Step(method.Settings):0.0}");
-            string estimate = products.Length == 0 || Costs is null ? "" : Invariant($"{products.Average() * Costs.Product:0}");
+            string estimate = products.Length == 0 || Costs is null ? "" : Invariant($"{products.Average() * Costs.Product(method.Settings):0}");
             writer.WriteLine(Invariant(
                 $"| {FullName(method)} | {Tuned(method.Settings)} | {method.Runs.Count} | {Losses(method.Runs)} | {Metric(method.Runs)} | {step} | {(products.Length == 0 ? "" : Invariant($"{products.Average():0}"))} | {estimate} |"));
         }
@@ -80,7 +80,7 @@ internal sealed record TimeToLossReport(TrainingTask Task, TaskResults Results, 
         }
 
         // An estimate over the time of the steps until the next one is due: above 1, one rank for estimates falls behind.
-        double estimate = method.Runs.SelectMany(run => run.Products).Average() * Costs.Product;
+        double estimate = method.Runs.SelectMany(run => run.Products).Average() * Costs.Product(method.Settings);
         double step = Costs.Step(method.Settings);
         string busy = curvature.Every == int.MaxValue ? "" : Invariant($"{100 * estimate / (curvature.Every * step):0} %");
         return Invariant($"{step / Costs.Step(reference.Settings):0.00} | {Format(whole.SpeedUpBeside, whole.Never)} | {busy}");

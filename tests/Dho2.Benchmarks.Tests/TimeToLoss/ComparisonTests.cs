@@ -11,7 +11,7 @@ public class ComparisonTests
     private static readonly RunSettings Hybrid = Alone with { Curvature = new CurvatureSettings { Rank = 5 } };
 
     private static readonly MethodCosts Costs = new(
-        1, 1, new Dictionary<string, double> { ["HeavyBall"] = 10, ["HeavyBall k=5"] = 12, ["Adam"] = 11, ["LimitedBfgs"] = 20, ["Kfac"] = 50 }, 25);
+        1, 1, new Dictionary<string, double> { ["HeavyBall"] = 10, ["HeavyBall k=5"] = 12, ["Adam"] = 11, ["LimitedBfgs"] = 20, ["Kfac"] = 50 }, new Dictionary<int, double> { [256] = 25, [32] = 5 });
 
     [Fact]
     public void Methods_are_told_from_their_settings()
@@ -32,6 +32,9 @@ public class ComparisonTests
         Assert.Equal(25 * 12, Costs.TimeTo(run, 25), 9);
         Assert.Equal((26 * 12) + (20 * 25), Costs.TimeTo(run, 26), 9);
         Assert.Equal((100 * 12) + (30 * 25), Costs.TimeTo(run, 100), 9);
+
+        RunResult fewer = Run(Hybrid with { Curvature = Hybrid.Curvature! with { Batch = 32 } }, 1, [0, 100], [4, 1], [20, 10], [25, 75]);
+        Assert.Equal((100 * 12) + (30 * 5), Costs.TimeTo(fewer, 100), 9);
     }
 
     [Fact]

@@ -46,13 +46,16 @@ public sealed class DesignTests : System.IDisposable
         Assert.Equal(rows.Length, rows.Select(row => row.Settings.Key).Distinct().Count());
         Assert.Equal(rows.Length, rows.Select(row => row.Name).Distinct().Count());
         Assert.Equal(hybrid, rows.Single(row => row.Name == Design.Centre).Settings);
-        foreach ((_, string name, RunSettings settings) in rows.Where(row => row.Name is not Design.Centre and not Design.Late && row.Settings.Curvature is not null && row.Settings.LearningRate == hybrid.LearningRate))
+        foreach ((_, string name, RunSettings settings) in rows.Where(row => row.Name is not Design.Centre and not Design.Late and not Design.Cheap && row.Settings.Curvature is not null && row.Settings.LearningRate == hybrid.LearningRate))
         {
             CurvatureSettings a = settings.Curvature!, b = hybrid.Curvature!;
             int differences = new[] { a.Every != b.Every, a.Alpha != b.Alpha, a.Kind != b.Kind, a.MaxScale != b.MaxScale, a.Delay != b.Delay }.Count(x => x);
             Assert.True(differences == 1, name);
             Assert.Equal(b with { Every = a.Every, Alpha = a.Alpha, Kind = a.Kind, MaxScale = a.MaxScale, Delay = a.Delay }, a);
         }
+
+        CurvatureSettings cheap = rows.Single(row => row.Name == Design.Cheap).Settings.Curvature!;
+        Assert.Equal(hybrid.Curvature! with { Every = int.MaxValue, Batch = task.Batch / 8, MaxProducts = 20 }, cheap);
     }
 
     [Fact]
