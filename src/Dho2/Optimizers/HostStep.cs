@@ -190,14 +190,24 @@ internal sealed unsafe class HostStep(FlatBase firstOrder, HybridSettings settin
     private readonly struct UpdatePass(
         Vectors vectors, FlatBase firstOrder, HybridSettings settings, double[] removal, double rate, double scale, double[] added) : IPass
     {
+        // A plain gradient step alone reads the gradient where it lies: a copy of it would take longer than the rest.
+        private readonly bool isPlain = removal.Length == 0 && added.Length == 0 && settings.L2 == 0 && settings.WeightDecay == 0
+            && firstOrder is MomentumBase { Momentum: null };
+
         public int TileBytes => HostRows.TileBytes;
 
-        public bool UsesScratch => true;
+        public bool UsesScratch => !isPlain;
 
         public void Tile<TRows>(long start, int count, byte* scratch, Span<double> sums)
             where TRows : struct, IRowKernel
         {
             byte* parameters = vectors.Parameters<TRows>(start);
+            if (isPlain)
+            {
+                AddVector<TRows>(-rate * scale, vectors.Source<TRows>(start), parameters, count);
+                return;
+            }
+
             vectors.Load<TRows>(scratch, start, count, settings.L2);
             HostRows.AddTile<TRows>(removal, vectors.Rows<TRows>(start), vectors.Size, scratch, count);
 
