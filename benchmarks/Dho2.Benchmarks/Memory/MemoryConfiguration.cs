@@ -30,6 +30,7 @@ internal sealed record MemoryConfiguration(
         new("vgg, 2 stages, adam, gpipe", () => Vgg2.Pipeline, BaseKind.Adam, false, 2048, IsHeldOut: false, Schedule.GPipe),
         new("resnet, 2 stages, heavy-ball, curvature", () => ResNet2.Pipeline, BaseKind.HeavyBall, true, 1536, IsHeldOut: false),
         new("transformer, 2 stages, adam, gpipe", () => Transformer2.Pipeline, BaseKind.Adam, false, 768, IsHeldOut: false, Schedule.GPipe),
+        new("transformer, 2 stages, adam, curvature", () => Transformer2.Pipeline, BaseKind.Adam, true, 448, IsHeldOut: false),
         new("lstm, 1 stage, adam, curvature", () => Lstm1.Pipeline, BaseKind.Adam, true, 8192, IsHeldOut: false),
         new("mlp, 1 stage, heavy-ball, curvature", () => Mlp1.Pipeline, BaseKind.HeavyBall, true, 32768, IsHeldOut: true),
         new("mlp, 2 stages, adam, gpipe", () => Mlp2.Pipeline, BaseKind.Adam, false, 98304, IsHeldOut: true, Schedule.GPipe),

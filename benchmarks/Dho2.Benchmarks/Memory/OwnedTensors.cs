@@ -38,6 +38,12 @@ internal sealed class OwnedTensors
     {
         if (item is torch.Tensor tensor)
         {
+            // A handle that is gone holds nothing.
+            if (tensor.IsInvalid)
+            {
+                return [];
+            }
+
             Add(tensor);
             return tensor.grad is { } gradient ? [gradient] : [];
         }
@@ -72,7 +78,7 @@ internal sealed class OwnedTensors
 
     private void Add(torch.Tensor tensor)
     {
-        if (!tensor.IsInvalid && tensor.numel() > 0)
+        if (tensor.numel() > 0)
         {
             (long address, long bytes) = tensor.dtype switch
             {

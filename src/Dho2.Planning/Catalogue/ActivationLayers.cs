@@ -29,7 +29,8 @@ internal static class ActivationLayers
 
         foreach (string name in new[] { "Softmax", "LogSoftmax", "Softmin" })
         {
-            add(name, LayerRule.Stateless(static c => NormalisationOperations.Softmax(c, c.Settings.Constant("dim"))));
+            bool isLogarithm = name == "LogSoftmax";
+            add(name, LayerRule.Stateless(c => NormalisationOperations.Softmax(c, c.Settings.Constant("dim"), isLogarithm)));
         }
 
         add("GLU", LayerRule.Stateless(static c => NormalisationOperations.Glu(c, c.Settings.Constant("dim", -1))));

@@ -140,10 +140,22 @@ internal static class ArithmeticOperations
         if (result.Differentiable)
         {
             SaveFor(c, needs, a, b);
+            PassGradient(c, a, b, result);
             c.Facts.AddSecond(needs == Needs.Nothing || a is not SymbolicTensor || b is not SymbolicTensor ? Dimension.Of(0) : result.Bytes);
         }
 
         return result;
+    }
+
+    // The gradient of a sum is that of its terms, of a difference that of the first; smaller terms take a sum of it.
+    private static void PassGradient(CallContext c, Symbolic a, Symbolic b, SymbolicTensor result)
+    {
+        bool isSum = c.Name is "operator +" or "add";
+        Symbolic[] passing = isSum ? [a, b] : c.Name is "operator -" or "sub" or "subtract" ? [a] : [];
+        foreach (SymbolicTensor operand in passing.OfType<SymbolicTensor>().Where(operand => operand.Differentiable && operand.Shape == result.Shape))
+        {
+            c.Facts.Passes(operand.Storage);
+        }
     }
 
     private static void SaveFor(CallContext c, Needs needs, Symbolic a, Symbolic b)

@@ -46,7 +46,16 @@ internal static class ElementwiseOperations
     /// <param name="IsLinear">Whether the gradient's own backward needs no gradient: it is linear, or piecewise so.</param>
     /// <param name="HasGradient">Whether a gradient passes.</param>
     /// <param name="HasSecond">Whether libtorch can differentiate the gradient again.</param>
-    private sealed record Entry(Needs Needs, Gives Gives, int Work = 1, bool IsLinear = false, bool HasGradient = true, bool HasSecond = true);
+    /// <param name="Kept">
+    /// Results that a backward with a graph keeps: the gradient that came; more where libtorch then puts it together from
+    /// operations that each keep their own (<c>infinitely_differentiable_silu_backward</c>, <c>math_mish_backward</c>).
+    /// </param>
+    /// <param name="Momentary">
+    /// Results that are there together in the formula of the second derivative, the last included (<c>derivatives.yaml</c> and
+    /// <c>FunctionsManual.cpp</c>): five in <c>gelu_double_backward</c>, the square, the density, twice that, their product, and the difference.
+    /// </param>
+    private sealed record Entry(
+        Needs Needs, Gives Gives, int Work = 1, bool IsLinear = false, bool HasGradient = true, bool HasSecond = true, int Kept = 1, int Momentary = 0);
 
     private static readonly Dictionary<string, Entry> Table = new(StringComparer.Ordinal)
     {
@@ -58,18 +67,18 @@ internal static class ElementwiseOperations
         ["hardshrink"] = new(Needs.Operand, Gives.FloatingOnly, IsLinear: true),
         ["softshrink"] = new(Needs.Operand, Gives.FloatingOnly, IsLinear: true),
         ["threshold"] = new(Needs.Operand, Gives.FloatingOnly, IsLinear: true),
-        ["sigmoid"] = new(Needs.Result, Gives.Floating, 4),
-        ["tanh"] = new(Needs.Result, Gives.Floating, 8),
-        ["gelu"] = new(Needs.Operand, Gives.FloatingOnly, 10),
-        ["silu"] = new(Needs.Operand, Gives.FloatingOnly, 5),
-        ["SiLU"] = new(Needs.Operand, Gives.FloatingOnly, 5),
-        ["mish"] = new(Needs.Operand, Gives.FloatingOnly, 10),
-        ["Mish"] = new(Needs.Operand, Gives.FloatingOnly, 10),
-        ["elu"] = new(Needs.Operand, Gives.FloatingOnly, 5),
-        ["selu"] = new(Needs.Operand, Gives.FloatingOnly, 5),
-        ["celu"] = new(Needs.Operand, Gives.FloatingOnly, 5),
+        ["sigmoid"] = new(Needs.Result, Gives.Floating, 4, Momentary: 4),
+        ["tanh"] = new(Needs.Result, Gives.Floating, 8, Momentary: 3),
+        ["gelu"] = new(Needs.Operand, Gives.FloatingOnly, 10, Momentary: 5),
+        ["silu"] = new(Needs.Operand, Gives.FloatingOnly, 5, Kept: 5, Momentary: 3),
+        ["SiLU"] = new(Needs.Operand, Gives.FloatingOnly, 5, Kept: 5, Momentary: 3),
+        ["mish"] = new(Needs.Operand, Gives.FloatingOnly, 10, Kept: 6, Momentary: 4),
+        ["Mish"] = new(Needs.Operand, Gives.FloatingOnly, 10, Kept: 6, Momentary: 4),
+        ["elu"] = new(Needs.Operand, Gives.FloatingOnly, 5, Momentary: 5),
+        ["selu"] = new(Needs.Operand, Gives.FloatingOnly, 5, Momentary: 5),
+        ["celu"] = new(Needs.Operand, Gives.FloatingOnly, 5, Momentary: 5),
         ["hardswish"] = new(Needs.Operand, Gives.FloatingOnly, 4),
-        ["softplus"] = new(Needs.Operand, Gives.FloatingOnly, 6),
+        ["softplus"] = new(Needs.Operand, Gives.FloatingOnly, 6, Momentary: 7),
         ["exp"] = new(Needs.Result, Gives.Floating, 4),
         ["expm1"] = new(Needs.Result, Gives.Floating, 4),
         ["exp2"] = new(Needs.Result, Gives.Floating, 4),
@@ -204,7 +213,8 @@ internal static class ElementwiseOperations
 
             if (!entry.IsLinear)
             {
-                c.Facts.AddSecond(y.Bytes);
+                c.Facts.AddSecond(y.Bytes * Dimension.Of(entry.Kept));
+                c.Facts.AddSweep(y.Bytes * Dimension.Of(entry.Momentary));
             }
         }
 

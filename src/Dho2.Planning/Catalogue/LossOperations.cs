@@ -60,6 +60,9 @@ internal static class LossOperations
             {
                 c.SaveInner(x.Bytes);
                 c.Facts.AddSecond(x.Bytes);
+
+                // Inside, log_softmax has results as large as the input: two gradients, and what its formula needs for a moment.
+                c.Facts.AddSweep(x.Bytes * Dimension.Of(2 + NormalisationOperations.LogSoftmaxResults));
             }
             else
             {

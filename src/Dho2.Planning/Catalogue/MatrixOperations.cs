@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Linq;
 using Dho2.Planning.Inference;
@@ -107,14 +108,17 @@ internal static class MatrixOperations
 
     private static void SaveProduct(CallContext c, SymbolicTensor a, SymbolicTensor b, SymbolicTensor result)
     {
+        // With leading dimensions both factors are taken as other shapes, which for `bmm` they have.
+        bool reshapes = c.Name != "bmm" && (a.Rank is not <= 2 || b.Rank is not <= 2);
+        Action<SymbolicTensor> save = reshapes ? c.SaveView : c.Save;
         if (b.Differentiable)
         {
-            c.Save(a);
+            save(a);
         }
 
         if (a.Differentiable)
         {
-            c.Save(b);
+            save(b);
         }
 
         // The gradient of a product is multiplied with either factor for the other's: once more it is needed only for a factor

@@ -7,13 +7,17 @@ namespace Dho2.Planning.Catalogue;
 /// <summary>Softmax and its kin, and normalisations by statistics.</summary>
 internal static class NormalisationOperations
 {
-    // Measured on batch norm on the CPU (docs/memory.md).
-    private const int SweepResults = 7;
+    // Results that are there together in libtorch's formulas of second derivatives (FunctionsManual.cpp), the last included:
+    // layer_norm_double_backward and batchnorm_double_backward; softmax_double_backward, whose terms live to the expression's
+    // end; that of log_softmax_backward.
+    private const int StatisticsResults = 7;
+    private const int SoftmaxResults = 7;
+    public const int LogSoftmaxResults = 3;
 
     public static void AddTo(RuleTable table)
     {
         table.Add("softmax", static c => Softmax(c, c.Arguments.Constant("dim")));
-        table.Add("log_softmax", static c => Softmax(c, c.Arguments.Constant("dim")));
+        table.Add("log_softmax", static c => Softmax(c, c.Arguments.Constant("dim"), isLogarithm: true));
         table.Add("softmin", static c => Softmax(c, c.Arguments.Constant("dim")));
         table.Add("glu", static c => Glu(c, c.Arguments.Constant("dim", -1)));
         table.Add("layer_norm", static c => LayerNorm(c, c.Arguments.Integers("normalized_shape"), Weight(c), Bias(c)));
@@ -23,7 +27,7 @@ internal static class NormalisationOperations
     }
 
     /// <summary>Softmax over a dimension; its backward needs the result.</summary>
-    public static Symbolic Softmax(CallContext c, long? dim)
+    public static Symbolic Softmax(CallContext c, long? dim, bool isLogarithm = false)
     {
         SymbolicTensor x = c.Input;
         DType? type = ScalarTypes.Of(c.Layer is null ? c.Arguments.Get("dtype") : SymbolicNull.Instance, x.Type);
@@ -43,6 +47,7 @@ internal static class NormalisationOperations
         {
             c.Save(y);
             c.Facts.AddSecond(y.Bytes);
+            c.Facts.AddSweep(y.Bytes * Dimension.Of(isLogarithm ? LogSoftmaxResults : SoftmaxResults));
         }
 
         return y;
@@ -168,9 +173,7 @@ internal static class NormalisationOperations
             c.Save(x);
             c.SaveBytes(groups * Dimension.Of(2 * ElementTypes.SizeOf(x.Type ?? c.Elements)));
             c.Facts.AddSecond(y.Bytes);
-
-            // Its second derivative is put together from elementwise operations, whose results are there together.
-            c.Facts.AddSweep(y.Bytes * Dimension.Of(SweepResults));
+            c.Facts.AddSweep(y.Bytes * Dimension.Of(StatisticsResults));
         }
 
         return y;

@@ -85,6 +85,15 @@ internal sealed class CallContext
         }
     }
 
+    /// <summary>Notes a tensor that the backward needs and the operation takes through a view of its own.</summary>
+    public void SaveView(SymbolicTensor tensor)
+    {
+        if (!interpreter.IsExempt(tensor))
+        {
+            Facts.AddSaved(interpreter.MemoryOf(tensor), isView: true);
+        }
+    }
+
     /// <summary>Notes memory beside the values that the backward needs, such as indices or statistics.</summary>
     public void SaveBytes(Dimension bytes) => Facts.AddSaved(interpreter.NewMemory(bytes, differentiable: false));
 

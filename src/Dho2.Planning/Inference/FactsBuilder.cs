@@ -7,29 +7,78 @@ internal sealed class FactsBuilder
 {
     private readonly List<TensorMemory> saved = [];
     private readonly List<TensorMemory> created = [];
+    private readonly List<SweepStep> steps = [];
+    private readonly List<int> passes = [];
+
+    // Of the operation inside that is going on.
+    private readonly List<TensorMemory> shared = [];
+    private readonly List<TensorMemory> made = [];
+    private Dimension apart = Dimension.Of(0);
+    private Dimension momentary = Dimension.Of(0);
     private Dimension work = Dimension.Of(0);
     private Dimension second = Dimension.Of(0);
     private Dimension tangents = Dimension.Of(0);
-    private Dimension sweep = Dimension.Of(0);
     private bool savedIsKnown = true;
     private bool? hasSecondDerivative = true;
 
     public void AddWork(Dimension operations) => work += operations;
 
-    public void AddSaved(TensorMemory memory)
+    /// <summary>Notes what the backward needs.</summary>
+    /// <param name="memory">Its memory.</param>
+    /// <param name="isView">Whether the operation takes it through a view of its own.</param>
+    public void AddSaved(TensorMemory memory, bool isView = false)
     {
         if (!saved.Contains(memory))
         {
             saved.Add(memory);
         }
+
+        if (!memory.Differentiable)
+        {
+            return;
+        }
+
+        if (isView)
+        {
+            apart += memory.Bytes;
+        }
+        else if (!shared.Contains(memory))
+        {
+            shared.Add(memory);
+        }
     }
 
-    public void AddCreated(TensorMemory memory) => created.Add(memory);
+    public void AddCreated(TensorMemory memory)
+    {
+        created.Add(memory);
+        made.Add(memory);
+    }
+
+    /// <summary>Notes an operand whose gradient is the result's own.</summary>
+    /// <param name="storage">Its memory.</param>
+    public void Passes(int storage) => passes.Add(storage);
+
+    /// <summary>One operation inside is through: what is noted from now on belongs to the next.</summary>
+    public void EndStep()
+    {
+        Dimension result = made.Count > 0 ? made[made.Count - 1].Bytes : Dimension.Of(0);
+        if (shared.Count > 0 || made.Count > 0 || apart != Dimension.Of(0) || momentary != Dimension.Of(0))
+        {
+            steps.Add(new(shared.ToEquatableArray(), apart, result, momentary));
+        }
+
+        shared.Clear();
+        made.Clear();
+        apart = Dimension.Of(0);
+        momentary = Dimension.Of(0);
+    }
 
     /// <summary>What seemed to be memory of its own lies in that of another tensor.</summary>
     public void Redirect(int storage, TensorMemory target)
     {
         created.RemoveAll(c => c.Storage == storage);
+        made.RemoveAll(c => c.Storage == storage);
+        shared.RemoveAll(s => s.Storage == storage);
         if (saved.RemoveAll(s => s.Storage == storage) > 0)
         {
             AddSaved(target);
@@ -48,9 +97,12 @@ internal sealed class FactsBuilder
     /// <param name="bytes">How much.</param>
     public void AddTangents(Dimension bytes) => tangents += bytes;
 
-    /// <summary>Notes what going through its second derivative needs for a moment, beside gradients as large as the result.</summary>
+    /// <summary>
+    /// Notes what the formula of its second derivative needs for a moment, the derivatives with respect to what is kept included,
+    /// beside two gradients as large as the result.
+    /// </summary>
     /// <param name="bytes">How much.</param>
-    public void AddSweep(Dimension bytes) => sweep += bytes;
+    public void AddSweep(Dimension bytes) => momentary += bytes;
 
     public void LacksSecondDerivative() => hasSecondDerivative = false;
 
@@ -72,11 +124,22 @@ internal sealed class FactsBuilder
         work = Dimension.Unknown;
         second = Dimension.Unknown;
         tangents = Dimension.Unknown;
-        sweep = Dimension.Unknown;
-        created.Add(TensorMemory.Unknown);
+        momentary = Dimension.Unknown;
+        AddCreated(TensorMemory.Unknown);
         hasSecondDerivative = hasSecondDerivative == false ? false : null;
     }
 
-    public OperationFacts Build() =>
-        new(work, savedIsKnown ? saved.ToEquatableArray() : null, created.ToEquatableArray(), second, tangents, sweep, hasSecondDerivative);
+    public OperationFacts Build()
+    {
+        EndStep();
+        return new(
+            work,
+            savedIsKnown ? saved.ToEquatableArray() : null,
+            created.ToEquatableArray(),
+            second,
+            tangents,
+            steps.ToEquatableArray(),
+            passes.ToEquatableArray(),
+            hasSecondDerivative);
+    }
 }

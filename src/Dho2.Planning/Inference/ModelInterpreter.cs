@@ -102,7 +102,9 @@ internal sealed class ModelInterpreter
         var context = new CallContext(this, layer.Name, arguments, layer, facts, site);
         if (layer.Rule is { } rule)
         {
-            return rule.Forward(context);
+            Symbolic result = rule.Forward(context);
+            facts.EndStep();
+            return result;
         }
 
         return layer.Description.Body is { } body && layer.Description.Kind == LayerCatalogue.Module
@@ -150,6 +152,7 @@ internal sealed class ModelInterpreter
         {
             var context = new CallContext(this, OperationNames.Short(operation.Name), arguments, layer, facts, site);
             result = OperationCatalogue.Find(operation.Name) is { } rule ? rule(context) : UserOperation.Run(context) ?? NotInCatalogue(context, operation);
+            facts.EndStep();
         }
 
         // A view hides the dimensions that its reader has in mind.

@@ -200,7 +200,9 @@ internal sealed class MemoryModel
         return
         [
             new(MemoryKind.Basis, basis),
-            new(MemoryKind.Graphs, Sum([graphs, tangents, activations.Sweep(sizes[0])])),
+
+            // Derivatives with respect to the parameters wait for a sweep's end as well.
+            new(MemoryKind.Graphs, Sum([graphs, tangents, activations.Sweep(sizes[0], stage.ReusesTangents), vector])),
             new(MemoryKind.Copy, SafeInteger.Add(SafeInteger.Multiply(vector, 2), BuffersOf(stage, products))),
         ];
     }

@@ -10,7 +10,7 @@ internal sealed class StageActivations
     private readonly HashSet<int> keptStorages = [];
     private readonly List<TensorMemory> passing = [];
     private readonly List<Dimension> gradients = [];
-    private readonly List<Dimension> sweeps = [];
+    private readonly List<(SweepStep Step, Dimension Beside)> steps = [];
     private readonly List<Dimension> copied = [];
     private int incomingCount;
     private Dimension second = Dimension.Of(0);
@@ -59,27 +59,101 @@ internal sealed class StageActivations
             leaving[memory.Storage] = memory.Bytes;
         }
 
-        foreach (int operation in operations)
+        int[] own = operations.ToArray();
+        Dimension[] beside = Beside(own, model, inference, incoming, outgoing, isLast);
+        for (int i = 0; i < own.Length; i++)
         {
-            OperationFacts facts = inference.Operations[operation];
-            activations.Add(facts, elsewhere);
-            foreach (TensorMemory made in facts.Created.Where(made => facts.SecondSaved != Dimension.Of(0) && leaving.ContainsKey(made.Storage)))
+            activations.Add(inference.Operations[own[i]], elsewhere, beside[i]);
+        }
+
+        foreach (OperationFacts facts in own.Reverse().Select(operation => inference.Operations[operation]))
+        {
+            foreach (Dimension bytes in facts.Created.Where(made => leaving.ContainsKey(made.Storage)).Select(made => leaving[made.Storage]).ToArray())
             {
-                activations.arriving += leaving[made.Storage];
+                activations.arriving += facts.SecondSaved != Dimension.Of(0) ? bytes : Dimension.Of(0);
+
+                // A term of a sum has the sum's gradient, unless it has others to add to it.
+                foreach (int term in facts.Passes.Where(term => UsesOf(term) == 1))
+                {
+                    leaving[term] = bytes;
+                }
             }
         }
 
         if (isLast)
         {
-            activations.Add(inference.Loss ?? OperationFacts.Unknown, elsewhere);
+            activations.Add(inference.Loss ?? OperationFacts.Unknown, elsewhere, Dimension.Of(0));
         }
 
         return activations;
+
+        int UsesOf(int storage) => model.Operations.Sum(operation => UsesBy(operation.Arguments, inference).Count(used => used == storage));
 
         TensorMemory? ValueOf(int value) => inference.Storages[value] is { } memory
             ? memory with { Bytes = inference.Values[value].Type is { } type ? TensorBytes.Of(type) : Dimension.Unknown }
             : null;
     }
+
+    /// <summary>
+    /// For each operation the bytes of what lives beside it, such as the straight way past a residual block: a sweep has a gradient of
+    /// that as well.
+    /// </summary>
+    private static Dimension[] Beside(
+        int[] operations, ModelDescription model, InferenceResult inference, IReadOnlyList<int> incoming, IReadOnlyList<int> outgoing, bool isLast)
+    {
+        Dictionary<int, (Dimension Bytes, int Birth, int LastUse)> lives = [];
+        Born(incoming, -1);
+        int[][] used = operations.Select(operation => UsesBy(model.Operations[operation].Arguments, inference).Distinct().ToArray()).ToArray();
+        for (int i = 0; i < operations.Length; i++)
+        {
+            foreach (int storage in used[i])
+            {
+                Use(storage, i);
+            }
+
+            Born([model.Inputs.Count + operations[i]], i);
+        }
+
+        foreach (TensorMemory memory in (isLast ? model.Results : outgoing).Select(value => inference.Storages[value]).OfType<TensorMemory>())
+        {
+            Use(memory.Storage, operations.Length);
+        }
+
+        ILookup<int, Dimension> begins = lives.Values.ToLookup(life => life.Birth + 1, life => life.Bytes);
+        ILookup<int, Dimension> ends = lives.Values.ToLookup(life => life.LastUse, life => life.Bytes);
+        var beside = new Dimension[operations.Length];
+        Dimension living = Dimension.Of(0);
+        for (int i = 0; i < operations.Length; i++)
+        {
+            living = ends[i].Aggregate(begins[i].Aggregate(living, static (sum, bytes) => sum + bytes), static (sum, bytes) => sum - bytes);
+            beside[i] = used[i]
+                .Where(storage => lives.TryGetValue(storage, out var life) && life.Birth < i && life.LastUse > i)
+                .Aggregate(living, (sum, storage) => sum - lives[storage].Bytes);
+        }
+
+        return beside;
+
+        void Born(IEnumerable<int> values, int at)
+        {
+            foreach (TensorMemory memory in values.Select(value => inference.Storages[value]).OfType<TensorMemory>()
+                .Where(memory => memory.Differentiable && !lives.ContainsKey(memory.Storage)))
+            {
+                lives.Add(memory.Storage, (memory.Bytes, at, at + 1));
+            }
+        }
+
+        void Use(int storage, int at)
+        {
+            if (lives.TryGetValue(storage, out var life))
+            {
+                lives[storage] = life with { LastUse = System.Math.Max(life.LastUse, at) };
+            }
+        }
+    }
+
+    private static IEnumerable<int> UsesBy(IEnumerable<Argument> arguments, InferenceResult inference) =>
+        arguments.SelectMany(argument => argument.Kind == ArgumentKind.List ? UsesBy(argument.Items, inference)
+            : argument.Kind == ArgumentKind.Value && inference.Storages[argument.Value] is { } memory ? [memory.Storage] : []);
 
     /// <summary>Bytes of what a micro-batch came in with, which is all that is kept of it where activations are recomputed.</summary>
     public long? Inputs(int samples) => MemoryModel.Sum(kept.Take(incomingCount).Select(m => MemoryModel.Bytes(m.Bytes, samples)));
@@ -109,11 +183,21 @@ internal sealed class StageActivations
 
     /// <summary>
     /// Bytes that a sweep over these graphs needs for a moment: the derivatives of the backward with respect to what the
-    /// forward kept wait until the sweep has come back to the forward's own graph; and the gradients around one operation.
+    /// forward kept wait until the sweep has come back to the forward's own graph; and what is there around one operation.
     /// </summary>
-    public long? Sweep(int samples) => SafeInteger.Add(
-        isKnown ? MemoryModel.Sum(kept.Where(m => m.Differentiable).Select(m => MemoryModel.Bytes(m.Bytes, samples))) : null,
-        Most(sweeps, samples));
+    /// <remarks>
+    /// A graph is gone through against the order in which it was built. That of the backward was built from the stage's end, so
+    /// that it is swept over in the forward's order; that of tangents from its beginning; the forward's own is last.
+    /// </remarks>
+    /// <param name="samples">The samples of the micro-batch.</param>
+    /// <param name="ofTangents">Whether it is the graph of tangents that is swept over.</param>
+    public long? Sweep(int samples, bool ofTangents)
+    {
+        long? forwards = MostOfSweep(samples, steps, withFormulas: !ofTangents);
+        return !ofTangents ? forwards
+            : forwards is { } f && MostOfSweep(samples, steps.AsEnumerable().Reverse(), withFormulas: true) is { } b ? System.Math.Max(f, b)
+            : null;
+    }
 
     /// <summary>
     /// Bytes needed for a moment: by the forward, whose intermediate results live to its end, or by the backward, for the
@@ -135,6 +219,31 @@ internal sealed class StageActivations
             ? MemoryModel.Sum(passing.Where(m => !keptStorages.Contains(m.Storage)).Select(m => MemoryModel.Bytes(m.Bytes, samples)))
             : null;
         return forward is { } f && Most(gradients, samples) is { } b ? System.Math.Max(f, b) : null;
+    }
+
+    private long? MostOfSweep(int samples, IEnumerable<(SweepStep Step, Dimension Beside)> order, bool withFormulas)
+    {
+        if (!isKnown)
+        {
+            return null;
+        }
+
+        HashSet<int> seen = [];
+        long? waiting = 0;
+        long? most = 0;
+        foreach ((SweepStep step, Dimension beside) in order)
+        {
+            long? own = SafeInteger.Add(
+                MemoryModel.Bytes(step.Apart, samples),
+                MemoryModel.Sum(step.Shared.Where(memory => seen.Add(memory.Storage)).Select(memory => MemoryModel.Bytes(memory.Bytes, samples))));
+            long? formula = withFormulas ? MemoryModel.Bytes(step.Momentary, samples) : 0;
+            long? around = own is { } o && formula is { } m ? System.Math.Max(o, m) : null;
+            around = MemoryModel.Sum([around, SafeInteger.Multiply(MemoryModel.Bytes(step.Result, samples), 2), MemoryModel.Bytes(beside, samples), waiting]);
+            most = around is { } now && most is { } before ? System.Math.Max(now, before) : null;
+            waiting = SafeInteger.Add(waiting, own);
+        }
+
+        return most;
     }
 
     // What is needed around one operation at a time: the most of it.
@@ -160,7 +269,7 @@ internal sealed class StageActivations
         }
     }
 
-    private void Add(OperationFacts facts, HashSet<int> elsewhere)
+    private void Add(OperationFacts facts, HashSet<int> elsewhere, Dimension beside)
     {
         isKnown &= facts.Saved is not null;
         Keep((facts.Saved ?? default).Select(m => (TensorMemory?)m), elsewhere);
@@ -171,6 +280,6 @@ internal sealed class StageActivations
         // The gradient that comes and the one that goes are of about the size of what the operation made and used.
         Dimension largest = facts.Created.Count > 0 ? facts.Created[facts.Created.Count - 1].Bytes : Dimension.Of(0);
         gradients.Add(largest * Dimension.Of(2));
-        sweeps.Add((largest * Dimension.Of(2)) + facts.SweepBytes);
+        steps.AddRange(facts.Steps.Select(step => (step, beside)));
     }
 }

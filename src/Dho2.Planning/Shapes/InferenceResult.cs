@@ -26,7 +26,8 @@ public sealed record LayerFacts(EquatableArray<ParameterPlan>? Parameters, Equat
 /// <param name="Created">The tensors that it makes, result included; an unknown size where not all are known.</param>
 /// <param name="SecondSaved">Bytes that a backward with a graph keeps in addition, for a second backward; unknown where not known.</param>
 /// <param name="TangentsSaved">Bytes that the graph of its tangents keeps in addition, where it is differentiated; unknown where not known.</param>
-/// <param name="SweepBytes">Bytes that going through its second derivative needs for a moment, beside gradients as large as its result.</param>
+/// <param name="Steps">What going through its second derivative needs, operation by operation inside it.</param>
+/// <param name="Passes">The memory of operands whose gradient is the result's own.</param>
 /// <param name="HasSecondDerivative">Whether it can be differentiated twice; null where unknown.</param>
 public sealed record OperationFacts(
     Dimension Work,
@@ -34,11 +35,13 @@ public sealed record OperationFacts(
     EquatableArray<TensorMemory> Created,
     Dimension SecondSaved,
     Dimension TangentsSaved,
-    Dimension SweepBytes,
+    EquatableArray<SweepStep> Steps,
+    EquatableArray<int> Passes,
     bool? HasSecondDerivative)
 {
     /// <summary>An operation of which nothing is known.</summary>
-    public static OperationFacts Unknown { get; } = new(Dimension.Unknown, null, new[] { TensorMemory.Unknown }.ToEquatableArray(), Dimension.Unknown, Dimension.Unknown, Dimension.Unknown, null);
+    public static OperationFacts Unknown { get; } = new(
+        Dimension.Unknown, null, new[] { TensorMemory.Unknown }.ToEquatableArray(), Dimension.Unknown, Dimension.Unknown, new[] { SweepStep.Unknown }.ToEquatableArray(), default, null);
 }
 
 /// <summary>Memory of a tensor. Tensors with the same number share their memory: it counts once.</summary>
@@ -49,4 +52,15 @@ public readonly record struct TensorMemory(int Storage, Dimension Bytes, bool Di
 {
     /// <summary>Memory of which nothing is known.</summary>
     public static TensorMemory Unknown { get; } = new(-1, Dimension.Unknown, true);
+}
+
+/// <summary>One operation in a sweep over graphs of second order.</summary>
+/// <param name="Shared">What it keeps and takes as it is: derivatives of several operations with respect to that add up where they wait.</param>
+/// <param name="Apart">Bytes of what it keeps and takes through a view of its own, where its derivatives wait by themselves.</param>
+/// <param name="Result">The size of its result.</param>
+/// <param name="Momentary">Bytes that its formula needs for a moment, the derivatives with respect to what it keeps included, beside two gradients as large as its result.</param>
+public readonly record struct SweepStep(EquatableArray<TensorMemory> Shared, Dimension Apart, Dimension Result, Dimension Momentary)
+{
+    /// <summary>An operation of which nothing is known.</summary>
+    public static SweepStep Unknown { get; } = new(default, Dimension.Unknown, Dimension.Unknown, Dimension.Unknown);
 }

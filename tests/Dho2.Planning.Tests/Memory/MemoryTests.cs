@@ -162,10 +162,12 @@ public class MemoryTests
 
         // The graphs of both sweeps, with the gradients at the cut, at the last layer's result, at the loss's input and, for each
         // of four micro-batches, of the parameters; the first layer's own is needed by no data. Before the last stage the tangents of two micro-batches of four, on it
-        // the cut's of one. A sweep holds, of one micro-batch, derivatives of all that is kept, and two gradients.
+        // the cut's of one. A sweep holds, of one micro-batch, two gradients around an operation and derivatives of what others
+        // kept: on stage 0 of relu's result at the first layer; on stage 1 of what came in at the log-softmax, whose formula has
+        // three results beside its two gradients, and two of the loss itself. The parameters' derivatives wait as well.
         long cut = 32 * 20 * Float;
-        long sweep0 = (activations0 / 4) + (2 * 8 * 20 * Float);
-        long sweep1 = (activations1 / 4) + (2 * 8 * 5 * Float);
+        long sweep0 = (activations0 / 4) + (2 * 8 * 20 * Float) + (n[0] * Float);
+        long sweep1 = (8 * (20 + (5 * 5)) * Float) + (2 * Float) + (n[1] * Float);
         Assert.Equal(
             [
                 activations0 + cut + (4 * n[0] * Float) + (activations0 / 2) + sweep0,

@@ -1,0 +1,127 @@
+using System.Linq;
+
+namespace Dho2.Planning.Tests.Memory;
+
+/// <summary>What a product needs for a moment and what its graphs keep, worked out by hand: one sample, in numbers of four bytes.</summary>
+public class SweepTests
+{
+    /// <summary>Beside the gradient that comes and the one that goes there are the results of the formula.</summary>
+    [Theory]
+    [InlineData("gelu", 5)]
+    [InlineData("sigmoid", 4)]
+    [InlineData("tanh", 3)]
+    [InlineData("silu", 3)]
+    [InlineData("softplus", 7)]
+    [InlineData("softmax", 7)]
+    [InlineData("log_softmax", 3)]
+    public void TheResultsOfAFormulaAreThereTogether(string function, int results)
+    {
+        var m = new ModelBuilder();
+        int h = m.Call(Linear(m, "a", 10, 20), m.Input("x", 10));
+        StageActivations activations = Activations(m.Return(m.Operation(
+            "TorchSharp.torch.nn.functional." + function, ModelBuilder.Tensor, Argument.OfValue("input", h), Argument.OfInteger("dim", 1))));
+        Assert.Equal(20 * (2 + results), Numbers(activations.Sweep(1, ofTangents: false)));
+    }
+
+    /// <summary>The statistics' double backwards hold seven results.</summary>
+    [Theory]
+    [InlineData("LayerNorm", "normalized_shape")]
+    [InlineData("BatchNorm1d", "num_features")]
+    public void ANormalisationHoldsSevenResults(string kind, string size)
+    {
+        var m = new ModelBuilder();
+        int h = m.Call(Linear(m, "a", 10, 20), m.Input("x", 10));
+        StageActivations activations = Activations(m.Return(m.Call(m.Layer("norm", 0, kind, null, Argument.OfInteger(size, 20)), h)));
+        Assert.Equal(20 * (2 + 7), Numbers(activations.Sweep(1, ofTangents: false)));
+    }
+
+    /// <summary>
+    /// The backward's graph is swept over from the stage's beginning, so that at gelu nothing waits yet; the tangents' from its
+    /// end, so that the last layer's derivative waits.
+    /// </summary>
+    [Fact]
+    public void WhatWaitsDependsOnTheOrder()
+    {
+        var m = new ModelBuilder();
+        int h = m.Call(Linear(m, "a", 10, 100), m.Input("x", 10));
+        StageActivations activations = Activations(m.Return(m.Call(Linear(m, "b", 100, 5), m.Operation("Tensor.gelu", h))));
+        const int AtGelu = 100 * (2 + 5);
+        Assert.Equal(AtGelu, Numbers(activations.Sweep(1, ofTangents: false)));
+        Assert.Equal(AtGelu + 100, Numbers(activations.Sweep(1, ofTangents: true)));
+    }
+
+    /// <summary>
+    /// With leading dimensions every linear layer takes what it keeps through a view, where its derivative waits by itself;
+    /// without them derivatives of several layers add up.
+    /// </summary>
+    [Theory]
+    [InlineData(1, 3)]
+    [InlineData(2, 4)]
+    public void DerivativesBehindViewsWaitApart(int dimensions, int expected)
+    {
+        var m = new ModelBuilder();
+        int h = m.Call(Linear(m, "a", 16, 16), dimensions == 1 ? m.Input("x", 16) : m.Input("x", 7, 16));
+        int q = m.Call(Linear(m, "q", 16, 16), h);
+        int k = m.Call(Linear(m, "k", 16, 16), h);
+        int size = dimensions == 1 ? 16 : 7 * 16;
+
+        // At the second of them: two gradients, the first one's derivative, and its own unless it is the same.
+        Assert.Equal(expected * size, Numbers(Activations(m.Return(q, k)).Sweep(1, ofTangents: false)));
+    }
+
+    /// <summary>The straight way past a block has a gradient of its own while the block is swept over.</summary>
+    [Fact]
+    public void WhatGoesPastABlockHasAGradientBesideIt()
+    {
+        var m = new ModelBuilder();
+        int h = m.Call(Linear(m, "a", 10, 20), m.Input("x", 10));
+        int branch = m.Operation("Tensor.gelu", m.Operation("Tensor.relu", h));
+        StageActivations activations = Activations(m.Return(m.Operation(
+            "operator +", ModelBuilder.Tensor, Argument.OfValue("left", h), Argument.OfValue("right", branch))));
+
+        // At gelu: two gradients, five results, what relu kept, and the gradient of what was added around both.
+        Assert.Equal(20 * (2 + 5 + 1 + 1), Numbers(activations.Sweep(1, ofTangents: false)));
+    }
+
+    /// <summary>The gradient of a sum is that of its terms: what crossed the cut is kept once, whoever of them needs it.</summary>
+    [Fact]
+    public void ATermOfASumThatLeavesHasTheGradientThatComesOverTheCut()
+    {
+        // Of the sum and of the layer's own result: the layer keeps the gradient, which has come over the cut.
+        Assert.Equal(20 + 20, TwiceOf(static (m, h, d) => m.Operation("operator +", ModelBuilder.Tensor, Argument.OfValue("left", h), Argument.OfValue("right", d))));
+        Assert.Equal(20 + 20, TwiceOf(static (_, _, d) => d));
+
+        // A term that is used again has another gradient to add.
+        Assert.Equal(20 + 20 + 20, TwiceOf(static (m, h, d) => m.Operation(
+            "operator +", ModelBuilder.Tensor, Argument.OfValue("left", d), Argument.OfValue("right", d))));
+
+        static long? TwiceOf(System.Func<ModelBuilder, int, int, int> result)
+        {
+            var m = new ModelBuilder();
+            int h = m.Call(Linear(m, "a", 10, 20), m.Input("x", 10));
+            int d = m.Call(Linear(m, "b", 20, 20), h);
+            int left = result(m, h, d);
+            return Numbers(Activations(m.Return(left), left).Twice(1));
+        }
+    }
+
+    /// <summary>What libtorch puts together from operations, each with results of its own, keeps them all.</summary>
+    [Theory]
+    [InlineData("gelu", 1)]
+    [InlineData("silu", 5)]
+    [InlineData("mish", 6)]
+    public void ABackwardThatIsPutTogetherKeepsItsParts(string function, int results)
+    {
+        var m = new ModelBuilder();
+        int h = m.Call(Linear(m, "a", 10, 20), m.Input("x", 10));
+        Assert.Equal(20 + (20 * results), Numbers(Activations(m.Return(m.Operation("Tensor." + function, h))).Twice(1)));
+    }
+
+    private static int Linear(ModelBuilder m, string name, int input, int output) =>
+        m.Layer(name, 0, "Linear", null, Argument.OfInteger("inputSize", input), Argument.OfInteger("outputSize", output));
+
+    private static StageActivations Activations(ModelDescription model, params int[] outgoing) =>
+        StageActivations.Of(Enumerable.Range(0, model.Operations.Count), model, ShapeInference.Infer(model), [], outgoing, isFirst: true, isLast: false);
+
+    private static long? Numbers(long? bytes) => bytes / sizeof(float);
+}
