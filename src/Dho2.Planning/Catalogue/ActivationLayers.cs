@@ -12,7 +12,7 @@ internal static class ActivationLayers
         {
             ("ReLU", "relu"), ("ReLU6", "relu6"), ("LeakyReLU", "leaky_relu"), ("Hardtanh", "hardtanh"), ("Hardsigmoid", "hardsigmoid"),
             ("Hardswish", "hardswish"), ("Hardshrink", "hardshrink"), ("Softshrink", "softshrink"), ("Threshold", "threshold"), ("Sigmoid", "sigmoid"),
-            ("Tanh", "tanh"), ("GELU", "gelu"), ("SiLU", "silu"), ("Mish", "mish"), ("ELU", "elu"), ("SELU", "selu"), ("CELU", "celu"), ("Softplus", "softplus"),
+            ("Tanh", "tanh"), ("GELU", "gelu"), ("SiLU", "silu"), ("ELU", "elu"), ("SELU", "selu"), ("CELU", "celu"), ("Softplus", "softplus"),
         })
         {
             Func<CallContext, Symbolic> rule = ElementwiseOperations.Rule(function);
@@ -20,6 +20,7 @@ internal static class ActivationLayers
         }
 
         add("LogSigmoid", LayerRule.Stateless(ElementwiseOperations.LogSigmoid));
+        add("Mish", LayerRule.Stateless(static c => InPlace(c, ElementwiseOperations.Mish(c))));
         add("Softsign", LayerRule.Stateless(ElementwiseOperations.Softsign));
         add("Tanhshrink", LayerRule.Stateless(ElementwiseOperations.Tanhshrink));
         foreach (string name in new[] { "Dropout", "AlphaDropout" })

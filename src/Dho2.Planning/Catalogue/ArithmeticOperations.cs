@@ -84,11 +84,23 @@ internal static class ArithmeticOperations
             ? c.RefuseArgument($"`{c.Name}` cannot subtract truth values; use logical_xor or logical_not")
             : Arithmetic(c, Needs.Nothing, static (a, b) => a - b);
 
-    private static Symbolic Power(CallContext c) => Arithmetic(c, Needs.Both, null) switch
+    private static Symbolic Power(CallContext c)
     {
-        SymbolicTensor { Type: DType.Bool } => c.RefuseArgument($"`{c.Name}` needs numbers, gets truth values"),
-        var result => result,
-    };
+        Symbolic power = Arithmetic(c, Needs.Both, null);
+        if (power is SymbolicTensor { Type: DType.Bool })
+        {
+            return c.RefuseArgument($"`{c.Name}` needs numbers, gets truth values");
+        }
+
+        if (power is SymbolicTensor { Differentiable: true } result && Operands(c).Right is not SymbolicTensor)
+        {
+            // The gradient is multiplied with the power of one less times the exponent: both factors are kept.
+            c.Facts.AddSecond(result.Bytes * Dimension.Of(2));
+            c.Facts.AddSweep(result.Bytes * Dimension.Of(3));
+        }
+
+        return power;
+    }
 
     private static Symbolic Negate(CallContext c) => c.Arguments.Get("operand") switch
     {

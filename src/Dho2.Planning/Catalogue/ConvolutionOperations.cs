@@ -172,6 +172,11 @@ internal static class ConvolutionOperations
             }
 
             c.Facts.AddSecond(y.Bytes);
+            if (x.Differentiable)
+            {
+                // Its double backward makes three tensors as large as the operand and three as the result, as a count of them shows.
+                c.Facts.AddSweep((x.Bytes * Dimension.Of(3)) + y.Bytes);
+            }
         }
 
         return y;

@@ -48,7 +48,7 @@ internal static class ElementwiseOperations
     /// <param name="HasSecond">Whether libtorch can differentiate the gradient again.</param>
     /// <param name="Kept">
     /// Results that a backward with a graph keeps: the gradient that came; more where libtorch then puts it together from
-    /// operations that each keep their own (<c>infinitely_differentiable_silu_backward</c>, <c>math_mish_backward</c>).
+    /// operations that each keep their own, as for <c>silu</c> and powers.
     /// </param>
     /// <param name="Momentary">
     /// Results that are there together in the formula of the second derivative, the last included (<c>derivatives.yaml</c> and
@@ -72,8 +72,6 @@ internal static class ElementwiseOperations
         ["gelu"] = new(Needs.Operand, Gives.FloatingOnly, 10, Momentary: 5),
         ["silu"] = new(Needs.Operand, Gives.FloatingOnly, 5, Kept: 5, Momentary: 3),
         ["SiLU"] = new(Needs.Operand, Gives.FloatingOnly, 5, Kept: 5, Momentary: 3),
-        ["mish"] = new(Needs.Operand, Gives.FloatingOnly, 10, Kept: 6, Momentary: 4),
-        ["Mish"] = new(Needs.Operand, Gives.FloatingOnly, 10, Kept: 6, Momentary: 4),
         ["elu"] = new(Needs.Operand, Gives.FloatingOnly, 5, Momentary: 5),
         ["selu"] = new(Needs.Operand, Gives.FloatingOnly, 5, Momentary: 5),
         ["celu"] = new(Needs.Operand, Gives.FloatingOnly, 5, Momentary: 5),
@@ -98,7 +96,7 @@ internal static class ElementwiseOperations
         ["sinh"] = new(Needs.Operand, Gives.Floating, 8),
         ["cosh"] = new(Needs.Operand, Gives.Floating, 8),
         ["erf"] = new(Needs.Operand, Gives.Floating, 8),
-        ["square"] = new(Needs.Operand, Gives.Counted),
+        ["square"] = new(Needs.Operand, Gives.Counted, Kept: 2, Momentary: 3),
         ["abs"] = new(Needs.Operand, Gives.Numeric, IsLinear: true),
         ["neg"] = new(Needs.Nothing, Gives.Numeric, IsLinear: true),
         ["negative"] = new(Needs.Nothing, Gives.Numeric, IsLinear: true),
@@ -134,6 +132,8 @@ internal static class ElementwiseOperations
         table.AddWithInPlace("clamp_max", Clamp);
         table.AddWithInPlace("logsigmoid", LogSigmoid);
         table.AddWithInPlace("log_sigmoid", LogSigmoid);
+        table.AddWithInPlace("mish", Mish);
+        table.AddWithInPlace("Mish", Mish);
         table.AddWithInPlace("softsign", Softsign);
         table.AddWithInPlace("Softsign", Softsign);
         table.AddWithInPlace("tanhshrink", Tanhshrink);
@@ -178,6 +178,9 @@ internal static class ElementwiseOperations
     }
 
     public static Symbolic LogSigmoid(CallContext c) => Composite(c, saved: 2, work: 8, Gives.FloatingOnly);
+
+    /// <summary>TorchSharp's is the operand times the hyperbolic tangent of its softplus.</summary>
+    public static Symbolic Mish(CallContext c) => Composite(c, saved: 2, work: 10, Gives.FloatingOnly, second: 3, momentary: 7);
 
     public static Symbolic Softsign(CallContext c) => Composite(c, saved: 2, work: 3, Gives.Numeric);
 
@@ -230,7 +233,7 @@ internal static class ElementwiseOperations
         _ => null,
     };
 
-    private static Symbolic Composite(CallContext c, int saved, int work, Gives gives)
+    private static Symbolic Composite(CallContext c, int saved, int work, Gives gives, int second = 2, int momentary = 0)
     {
         SymbolicTensor x = c.Input;
         if (RefuseType(c, x, gives) is { } refused)
@@ -244,7 +247,8 @@ internal static class ElementwiseOperations
         {
             c.Save(x);
             c.SaveInner(x.Bytes * Dimension.Of(saved - 1));
-            c.Facts.AddSecond(y.Bytes * Dimension.Of(2));
+            c.Facts.AddSecond(y.Bytes * Dimension.Of(second));
+            c.Facts.AddSweep(y.Bytes * Dimension.Of(momentary));
         }
 
         return y;

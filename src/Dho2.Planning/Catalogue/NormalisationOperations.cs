@@ -7,10 +7,12 @@ namespace Dho2.Planning.Catalogue;
 /// <summary>Softmax and its kin, and normalisations by statistics.</summary>
 internal static class NormalisationOperations
 {
-    // Results that are there together in libtorch's formulas of second derivatives (FunctionsManual.cpp), the last included:
-    // layer_norm_double_backward and batchnorm_double_backward; softmax_double_backward, whose terms live to the expression's
-    // end; that of log_softmax_backward.
-    private const int StatisticsResults = 7;
+    // Results that are there together in libtorch's formulas of second derivatives (FunctionsManual.cpp), the last included, as a
+    // count of them shows: layer_norm_double_backward; batchnorm_double_backward; the operations that the backward of group
+    // norm is put together from; softmax_double_backward, whose terms live to the expression's end; log_softmax_backward's.
+    private const int LayerNormResults = 7;
+    private const int BatchNormResults = 8;
+    private const int GroupNormResults = 3;
     private const int SoftmaxResults = 7;
     public const int LogSoftmaxResults = 3;
 
@@ -95,7 +97,7 @@ internal static class NormalisationOperations
         SymbolicTensor x = c.Input;
         if (x.Shape is not { } shape || normalized is null)
         {
-            return Statistics(c, x, weight, bias, Dimension.Unknown);
+            return Statistics(c, x, weight, bias, Dimension.Unknown, LayerNormResults);
         }
 
         int leading = shape.Count - normalized.Count;
@@ -104,7 +106,7 @@ internal static class NormalisationOperations
             return c.RefuseShape($"{c.Describe("LayerNorm")} expects {ShapeText.Of(normalized)} as last dimensions, gets {x}");
         }
 
-        return Statistics(c, x, weight, bias, TensorBytes.Count(shape.Take(leading)));
+        return Statistics(c, x, weight, bias, TensorBytes.Count(shape.Take(leading)), LayerNormResults);
     }
 
     /// <summary>Normalisation over groups of channels.</summary>
@@ -113,7 +115,7 @@ internal static class NormalisationOperations
         SymbolicTensor x = c.Input;
         if (x.Shape is not { } shape || groups is not { } count)
         {
-            return Statistics(c, x, weight, bias, Dimension.Unknown);
+            return Statistics(c, x, weight, bias, Dimension.Unknown, GroupNormResults);
         }
 
         // TorchSharp's module wants something behind the channels, its function does not.
@@ -130,7 +132,7 @@ internal static class NormalisationOperations
 
         return count < 1 || (shape[1].IsNumber && shape[1].Number % count != 0)
             ? c.RefuseShape($"{c.Describe("GroupNorm")} cannot put the {shape[1]} channels of {x} into {count} groups")
-            : Statistics(c, x, weight, bias, shape[0] * Dimension.Of(count));
+            : Statistics(c, x, weight, bias, shape[0] * Dimension.Of(count), GroupNormResults);
     }
 
     /// <summary>Normalisation of every channel over the batch.</summary>
@@ -140,7 +142,7 @@ internal static class NormalisationOperations
         SymbolicTensor x = c.Input;
         if (x.Shape is not { } shape)
         {
-            return Statistics(c, x, weight, bias, Dimension.Unknown);
+            return Statistics(c, x, weight, bias, Dimension.Unknown, BatchNormResults);
         }
 
         if (shape.Count < minRank || shape.Count > maxRank)
@@ -151,7 +153,7 @@ internal static class NormalisationOperations
 
         return channels is { } expected && shape[1].CertainlyDiffers(expected)
             ? c.RefuseShape($"{c.Describe(kind)} expects {expected} channels, gets {shape[1]} {c.Origin(x)}")
-            : Statistics(c, x, weight, bias, shape[1]);
+            : Statistics(c, x, weight, bias, shape[1], BatchNormResults);
     }
 
     private static SymbolicTensor? Weight(CallContext c) => c.Arguments.Get("weight") as SymbolicTensor;
@@ -159,7 +161,7 @@ internal static class NormalisationOperations
     private static SymbolicTensor? Bias(CallContext c) => c.Arguments.Get("bias") as SymbolicTensor;
 
     /// <summary>The result of a normalisation whose mean and deviation are kept for the backward.</summary>
-    private static Symbolic Statistics(CallContext c, SymbolicTensor x, SymbolicTensor? weight, SymbolicTensor? bias, Dimension groups)
+    private static Symbolic Statistics(CallContext c, SymbolicTensor x, SymbolicTensor? weight, SymbolicTensor? bias, Dimension groups, int results)
     {
         if (x.Type is { } type && !ElementTypes.IsFloating(type))
         {
@@ -173,7 +175,7 @@ internal static class NormalisationOperations
             c.Save(x);
             c.SaveBytes(groups * Dimension.Of(2 * ElementTypes.SizeOf(x.Type ?? c.Elements)));
             c.Facts.AddSecond(y.Bytes);
-            c.Facts.AddSweep(y.Bytes * Dimension.Of(StatisticsResults));
+            c.Facts.AddSweep(y.Bytes * Dimension.Of(results));
         }
 
         return y;
