@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Linq;
 
@@ -10,7 +11,7 @@ internal sealed class StageActivations
     private readonly HashSet<int> keptStorages = [];
     private readonly List<TensorMemory> passing = [];
     private readonly List<Dimension> gradients = [];
-    private readonly List<(SweepStep Step, Dimension Beside)> steps = [];
+    private readonly List<(SweepStep Step, int Operation)> steps = [];
     private readonly List<Dimension> copied = [];
     private int incomingCount;
     private Dimension second = Dimension.Of(0);
@@ -21,6 +22,8 @@ internal sealed class StageActivations
     // By the samples of a micro-batch: of them there are two sizes at most, which are asked for again and again.
     private readonly Dictionary<int, long?> keptBytes = [];
     private readonly Dictionary<int, long?> temporaryBytes = [];
+    private readonly Dictionary<(int Samples, bool OfTangents), long?> sweepBytes = [];
+    private Lazy<Dimension[]> beside = new(() => []);
 
     /// <summary>Collects the tensors of a stage.</summary>
     /// <param name="operations">Its operations.</param>
@@ -60,10 +63,10 @@ internal sealed class StageActivations
         }
 
         int[] own = operations.ToArray();
-        Dimension[] beside = Beside(own, model, inference, incoming, outgoing, isLast);
+        activations.beside = new(() => Beside(own, model, inference, incoming, outgoing, isLast));
         for (int i = 0; i < own.Length; i++)
         {
-            activations.Add(inference.Operations[own[i]], elsewhere, beside[i]);
+            activations.Add(inference.Operations[own[i]], elsewhere, i);
         }
 
         foreach (OperationFacts facts in own.Reverse().Select(operation => inference.Operations[operation]))
@@ -82,7 +85,7 @@ internal sealed class StageActivations
 
         if (isLast)
         {
-            activations.Add(inference.Loss ?? OperationFacts.Unknown, elsewhere, Dimension.Of(0));
+            activations.Add(inference.Loss ?? OperationFacts.Unknown, elsewhere, own.Length);
         }
 
         return activations;
@@ -93,67 +96,6 @@ internal sealed class StageActivations
             ? memory with { Bytes = inference.Values[value].Type is { } type ? TensorBytes.Of(type) : Dimension.Unknown }
             : null;
     }
-
-    /// <summary>
-    /// For each operation the bytes of what lives beside it, such as the straight way past a residual block: a sweep has a gradient of
-    /// that as well.
-    /// </summary>
-    private static Dimension[] Beside(
-        int[] operations, ModelDescription model, InferenceResult inference, IReadOnlyList<int> incoming, IReadOnlyList<int> outgoing, bool isLast)
-    {
-        Dictionary<int, (Dimension Bytes, int Birth, int LastUse)> lives = [];
-        Born(incoming, -1);
-        int[][] used = operations.Select(operation => UsesBy(model.Operations[operation].Arguments, inference).Distinct().ToArray()).ToArray();
-        for (int i = 0; i < operations.Length; i++)
-        {
-            foreach (int storage in used[i])
-            {
-                Use(storage, i);
-            }
-
-            Born([model.Inputs.Count + operations[i]], i);
-        }
-
-        foreach (TensorMemory memory in (isLast ? model.Results : outgoing).Select(value => inference.Storages[value]).OfType<TensorMemory>())
-        {
-            Use(memory.Storage, operations.Length);
-        }
-
-        ILookup<int, Dimension> begins = lives.Values.ToLookup(life => life.Birth + 1, life => life.Bytes);
-        ILookup<int, Dimension> ends = lives.Values.ToLookup(life => life.LastUse, life => life.Bytes);
-        var beside = new Dimension[operations.Length];
-        Dimension living = Dimension.Of(0);
-        for (int i = 0; i < operations.Length; i++)
-        {
-            living = ends[i].Aggregate(begins[i].Aggregate(living, static (sum, bytes) => sum + bytes), static (sum, bytes) => sum - bytes);
-            beside[i] = used[i]
-                .Where(storage => lives.TryGetValue(storage, out var life) && life.Birth < i && life.LastUse > i)
-                .Aggregate(living, (sum, storage) => sum - lives[storage].Bytes);
-        }
-
-        return beside;
-
-        void Born(IEnumerable<int> values, int at)
-        {
-            foreach (TensorMemory memory in values.Select(value => inference.Storages[value]).OfType<TensorMemory>()
-                .Where(memory => memory.Differentiable && !lives.ContainsKey(memory.Storage)))
-            {
-                lives.Add(memory.Storage, (memory.Bytes, at, at + 1));
-            }
-        }
-
-        void Use(int storage, int at)
-        {
-            if (lives.TryGetValue(storage, out var life))
-            {
-                lives[storage] = life with { LastUse = System.Math.Max(life.LastUse, at) };
-            }
-        }
-    }
-
-    private static IEnumerable<int> UsesBy(IEnumerable<Argument> arguments, InferenceResult inference) =>
-        arguments.SelectMany(argument => argument.Kind == ArgumentKind.List ? UsesBy(argument.Items, inference)
-            : argument.Kind == ArgumentKind.Value && inference.Storages[argument.Value] is { } memory ? [memory.Storage] : []);
 
     /// <summary>Bytes of what a micro-batch came in with, which is all that is kept of it where activations are recomputed.</summary>
     public long? Inputs(int samples) => MemoryModel.Sum(kept.Take(incomingCount).Select(m => MemoryModel.Bytes(m.Bytes, samples)));
@@ -193,10 +135,12 @@ internal sealed class StageActivations
     /// <param name="ofTangents">Whether it is the graph of tangents that is swept over.</param>
     public long? Sweep(int samples, bool ofTangents)
     {
-        long? forwards = MostOfSweep(samples, steps, withFormulas: !ofTangents);
-        return !ofTangents ? forwards
-            : forwards is { } f && MostOfSweep(samples, steps.AsEnumerable().Reverse(), withFormulas: true) is { } b ? System.Math.Max(f, b)
-            : null;
+        if (!sweepBytes.TryGetValue((samples, ofTangents), out long? bytes))
+        {
+            sweepBytes[(samples, ofTangents)] = bytes = FindSweep(samples, ofTangents);
+        }
+
+        return bytes;
     }
 
     /// <summary>
@@ -213,15 +157,88 @@ internal sealed class StageActivations
         return bytes;
     }
 
+    /// <summary>
+    /// For each operation the bytes of what lives beside it, such as the straight way past a residual block: a sweep has a gradient of
+    /// that as well.
+    /// </summary>
+    private static Dimension[] Beside(
+        int[] operations, ModelDescription model, InferenceResult inference, IReadOnlyList<int> incoming, IReadOnlyList<int> outgoing, bool isLast)
+    {
+        Dictionary<int, (Dimension Bytes, int Birth, int LastUse)> lives = [];
+        Born(incoming, -1);
+        int[][] used = operations.Select(operation => UsesBy(model.Operations[operation].Arguments, inference).Distinct().ToArray()).ToArray();
+        for (int i = 0; i < operations.Length; i++)
+        {
+            foreach (int storage in used[i])
+            {
+                Use(storage, i);
+            }
+
+            Born([model.Inputs.Count + operations[i]], i);
+        }
+
+        foreach (TensorMemory memory in (isLast ? model.Results : outgoing).Select(value => StorageOf(value, inference)).OfType<TensorMemory>())
+        {
+            Use(memory.Storage, operations.Length);
+        }
+
+        ILookup<int, Dimension> begins = lives.Values.ToLookup(life => life.Birth + 1, life => life.Bytes);
+        ILookup<int, Dimension> ends = lives.Values.ToLookup(life => life.LastUse, life => life.Bytes);
+        var beside = new Dimension[operations.Length];
+        Dimension living = Dimension.Of(0);
+        for (int i = 0; i < operations.Length; i++)
+        {
+            living = ends[i].Aggregate(begins[i].Aggregate(living, static (sum, bytes) => sum + bytes), static (sum, bytes) => sum - bytes);
+            beside[i] = used[i]
+                .Where(storage => lives.TryGetValue(storage, out var life) && life.Birth < i && life.LastUse > i)
+                .Aggregate(living, (sum, storage) => sum - lives[storage].Bytes);
+        }
+
+        return beside;
+
+        void Born(IEnumerable<int> values, int at)
+        {
+            foreach (TensorMemory memory in values.Select(value => inference.Storages[value]).OfType<TensorMemory>()
+                .Where(memory => memory.Differentiable && !lives.ContainsKey(memory.Storage)))
+            {
+                lives.Add(memory.Storage, (memory.Bytes, at, at + 1));
+            }
+        }
+
+        void Use(int storage, int at)
+        {
+            if (lives.TryGetValue(storage, out var life))
+            {
+                lives[storage] = life with { LastUse = Math.Max(life.LastUse, at) };
+            }
+        }
+    }
+
+    private static IEnumerable<int> UsesBy(IEnumerable<Argument> arguments, InferenceResult inference) =>
+        arguments.SelectMany(argument => argument.Kind == ArgumentKind.List ? UsesBy(argument.Items, inference)
+            : argument.Kind == ArgumentKind.Value && StorageOf(argument.Value, inference) is { } memory ? [memory.Storage] : []);
+
+    // Half-typed code may name values that are not there.
+    private static TensorMemory? StorageOf(int value, InferenceResult inference) =>
+        value >= 0 && value < inference.Storages.Count ? inference.Storages[value] : null;
+
     private long? FindTemporary(int samples)
     {
         long? forward = isKnown
             ? MemoryModel.Sum(passing.Where(m => !keptStorages.Contains(m.Storage)).Select(m => MemoryModel.Bytes(m.Bytes, samples)))
             : null;
-        return forward is { } f && Most(gradients, samples) is { } b ? System.Math.Max(f, b) : null;
+        return forward is { } f && Most(gradients, samples) is { } b ? Math.Max(f, b) : null;
     }
 
-    private long? MostOfSweep(int samples, IEnumerable<(SweepStep Step, Dimension Beside)> order, bool withFormulas)
+    private long? FindSweep(int samples, bool ofTangents)
+    {
+        long? forwards = MostOfSweep(samples, steps, withFormulas: !ofTangents);
+        return !ofTangents ? forwards
+            : forwards is { } f && MostOfSweep(samples, steps.AsEnumerable().Reverse(), withFormulas: true) is { } b ? Math.Max(f, b)
+            : null;
+    }
+
+    private long? MostOfSweep(int samples, IEnumerable<(SweepStep Step, int Operation)> order, bool withFormulas)
     {
         if (!isKnown)
         {
@@ -231,15 +248,18 @@ internal sealed class StageActivations
         HashSet<int> seen = [];
         long? waiting = 0;
         long? most = 0;
-        foreach ((SweepStep step, Dimension beside) in order)
+        foreach ((SweepStep step, int operation) in order)
         {
             long? own = SafeInteger.Add(
                 MemoryModel.Bytes(step.Apart, samples),
                 MemoryModel.Sum(step.Shared.Where(memory => seen.Add(memory.Storage)).Select(memory => MemoryModel.Bytes(memory.Bytes, samples))));
+
+            // Beside the loss there is nothing.
+            long? past = operation < beside.Value.Length ? MemoryModel.Bytes(beside.Value[operation], samples) : 0;
             long? formula = withFormulas ? MemoryModel.Bytes(step.Momentary, samples) : 0;
-            long? around = own is { } o && formula is { } m ? System.Math.Max(o, m) : null;
-            around = MemoryModel.Sum([around, SafeInteger.Multiply(MemoryModel.Bytes(step.Result, samples), 2), MemoryModel.Bytes(beside, samples), waiting]);
-            most = around is { } now && most is { } before ? System.Math.Max(now, before) : null;
+            long? around = own is { } o && formula is { } m ? Math.Max(o, m) : null;
+            around = MemoryModel.Sum([around, SafeInteger.Multiply(MemoryModel.Bytes(step.Result, samples), 2), past, waiting]);
+            most = around is { } now && most is { } before ? Math.Max(now, before) : null;
             waiting = SafeInteger.Add(waiting, own);
         }
 
@@ -252,7 +272,7 @@ internal sealed class StageActivations
         long? most = 0;
         foreach (Dimension needed in around)
         {
-            most = MemoryModel.Bytes(needed, samples) is { } bytes && most is { } sofar ? System.Math.Max(sofar, bytes) : null;
+            most = MemoryModel.Bytes(needed, samples) is { } bytes && most is { } sofar ? Math.Max(sofar, bytes) : null;
         }
 
         return most;
@@ -269,7 +289,7 @@ internal sealed class StageActivations
         }
     }
 
-    private void Add(OperationFacts facts, HashSet<int> elsewhere, Dimension beside)
+    private void Add(OperationFacts facts, HashSet<int> elsewhere, int operation)
     {
         isKnown &= facts.Saved is not null;
         Keep((facts.Saved ?? default).Select(m => (TensorMemory?)m), elsewhere);
@@ -280,6 +300,6 @@ internal sealed class StageActivations
         // The gradient that comes and the one that goes are of about the size of what the operation made and used.
         Dimension largest = facts.Created.Count > 0 ? facts.Created[facts.Created.Count - 1].Bytes : Dimension.Of(0);
         gradients.Add(largest * Dimension.Of(2));
-        steps.AddRange(facts.Steps.Select(step => (step, beside)));
+        steps.AddRange(facts.Steps.Select(step => (step, operation)));
     }
 }
