@@ -14,7 +14,7 @@ namespace DoesNotFitSample;
 [Target(512)]
 [Device(Memory = "24 GiB")]
 #if FITS
-[Curvature(Rank = 2, Order = 5, Every = 500)]
+[Curvature(Rank = 1, Order = 4, Every = 500)]
 #else
 [Curvature(Rank = 20, Every = 500)]
 #endif
