@@ -99,6 +99,11 @@ internal static class Design
         yield return With(1, Late, centre with { Every = 50, Delay = 50 });
         yield return With(2, "control: alpha = 0", centre with { Alpha = 0 });
         yield return With(2, "control: random V", centre with { Kind = SubspaceKind.Random });
+        if (hybrid.LearningRate != alone.LearningRate)
+        {
+            yield return (2, "control: base at the hybrid's lr", alone with { LearningRate = hybrid.LearningRate });
+        }
+
         if (hybrid.Base == BaseKind.Adam)
         {
             // Adam's rate is never raised.
@@ -107,10 +112,6 @@ internal static class Design
 
         yield return With(2, "control: scale up to 3", centre with { MaxScale = 3 });
         yield return (2, "control: base at lr x scale", alone with { Curvature = centre with { Kind = SubspaceKind.ScaleOnly, MaxScale = 3 } });
-        if (hybrid.LearningRate != alone.LearningRate)
-        {
-            yield return (2, "control: base at the hybrid's lr", alone with { LearningRate = hybrid.LearningRate });
-        }
     }
 
     /// <summary>Samples of the curvature batch of <see cref="Cheap"/>: an eighth of a training batch, where the others have half of one.</summary>
