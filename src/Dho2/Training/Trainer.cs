@@ -152,6 +152,10 @@ public sealed partial class Trainer : IDisposable
     /// <param name="batch">The samples of all replicas, dealt out to them in equal runs; stays the caller's.</param>
     /// <exception cref="TrainingDivergedException">Loss or gradient is not finite.</exception>
     /// <exception cref="PipelineException">A rank failed; it names rank, stage, micro-batch and instruction.</exception>
+    /// <remarks>
+    /// A rank without others does the step on the calling thread, where that is the one that made the trainer, has the rank's
+    /// number of native threads, and records gradients; ranks otherwise work on threads of their own.
+    /// </remarks>
     public StepResult TrainStep(Batch batch)
     {
         int[] shares = [.. MicroBatches.Split(batch.Samples, setup.Replicas)];
