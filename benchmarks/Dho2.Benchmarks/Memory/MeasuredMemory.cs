@@ -47,7 +47,10 @@ internal sealed class MeasuredMemory
 
     private static RankMemory Measure(MemoryConfiguration configuration, int stage, int divisor)
     {
-        var start = new ProcessStartInfo(System.Environment.ProcessPath!, ["memory", "--rank", configuration.Name, Text(stage), Text(divisor)])
+        // Started by its library, this process is the host of .NET.
+        string program = System.Environment.ProcessPath!;
+        string[] library = Path.GetFileNameWithoutExtension(program) == "dotnet" ? [typeof(MeasuredMemory).Assembly.Location] : [];
+        var start = new ProcessStartInfo(program, [.. library, "memory", "--rank", configuration.Name, Text(stage), Text(divisor)])
         {
             RedirectStandardOutput = true,
             UseShellExecute = false,
