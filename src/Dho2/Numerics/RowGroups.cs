@@ -43,7 +43,7 @@ internal static unsafe class RowGroups
     private const int Lanes = 8;
     private const int Wide = 16;
 
-    // Elements of a run: each of its sums, in 16 lanes, has 16 products.
+    // Elements of a run: each of its sums, in 16 lanes or 32, has 16 products or 8.
     private const int Run = 256;
 
     /// <summary>Adds the inner products of four rows with a vector to four sums, accumulated in float64.</summary>
