@@ -100,105 +100,25 @@ internal static unsafe class RowGroups
     /// at most <c>17 * 2^-24</c> of the sum of the products' magnitudes.
     /// </summary>
     public static void DotInRuns<TRow>(byte* rows, long stride, byte* vector, int count, Span<double> sums)
+        where TRow : struct, ISingles, IDoubles => DotInRuns<TRow>(rows, stride, vector, count, sums, Vector512.IsHardwareAccelerated);
+
+    /// <summary>The same with vectors of 512 bits, or of 256.</summary>
+    public static void DotInRuns<TRow>(byte* rows, long stride, byte* vector, int count, Span<double> sums, bool isWide)
         where TRow : struct, ISingles, IDoubles
     {
-        if (Vector512.IsHardwareAccelerated)
+        int inRuns = count - (count % Run);
+        if (isWide)
         {
-            DotInRunsOf512<TRow>(rows, stride, vector, count, sums);
+            DotRunsOf512<TRow>(rows, stride, (float*)vector, inRuns, sums);
         }
         else
         {
-            DotInRunsOf256<TRow>(rows, stride, vector, count, sums);
-        }
-    }
-
-    /// <summary><see cref="DotInRuns"/> with vectors of 256 bits.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void DotInRunsOf256<TRow>(byte* rows, long stride, byte* vector, int count, Span<double> sums)
-        where TRow : struct, ISingles, IDoubles
-    {
-        float* x = (float*)vector;
-        byte* row1 = rows + stride;
-        byte* row2 = row1 + stride;
-        byte* row3 = row2 + stride;
-        Vector256<double> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
-        int i = 0;
-        for (; i <= count - Run; i += Run)
-        {
-            Vector256<float> even0 = default, odd0 = default, even1 = default, odd1 = default;
-            Vector256<float> even2 = default, odd2 = default, even3 = default, odd3 = default;
-            for (int j = i; j < i + Run; j += 2 * Lanes)
-            {
-                Vector256<float> even = Vector256.Load(x + j);
-                Vector256<float> odd = Vector256.Load(x + j + Lanes);
-                even0 = Vector256.MultiplyAddEstimate(TRow.Load(rows, j), even, even0);
-                odd0 = Vector256.MultiplyAddEstimate(TRow.Load(rows, j + Lanes), odd, odd0);
-                even1 = Vector256.MultiplyAddEstimate(TRow.Load(row1, j), even, even1);
-                odd1 = Vector256.MultiplyAddEstimate(TRow.Load(row1, j + Lanes), odd, odd1);
-                even2 = Vector256.MultiplyAddEstimate(TRow.Load(row2, j), even, even2);
-                odd2 = Vector256.MultiplyAddEstimate(TRow.Load(row2, j + Lanes), odd, odd2);
-                even3 = Vector256.MultiplyAddEstimate(TRow.Load(row3, j), even, even3);
-                odd3 = Vector256.MultiplyAddEstimate(TRow.Load(row3, j + Lanes), odd, odd3);
-            }
-
-            sum0 += Widened(even0 + odd0);
-            sum1 += Widened(even1 + odd1);
-            sum2 += Widened(even2 + odd2);
-            sum3 += Widened(even3 + odd3);
+            DotRunsOf256<TRow>(rows, stride, (float*)vector, inRuns, sums);
         }
 
-        sums[0] += Vector256.Sum(sum0);
-        sums[1] += Vector256.Sum(sum1);
-        sums[2] += Vector256.Sum(sum2);
-        sums[3] += Vector256.Sum(sum3);
-        if (i < count)
+        if (inRuns < count)
         {
-            Dot<TRow, OfSingle>(rows + (i * TRow.Size), stride, (byte*)(x + i), count - i, sums);
-        }
-    }
-
-    /// <summary><see cref="DotInRuns"/> with vectors of 512 bits.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void DotInRunsOf512<TRow>(byte* rows, long stride, byte* vector, int count, Span<double> sums)
-        where TRow : struct, ISingles, IDoubles
-    {
-        float* x = (float*)vector;
-        byte* row1 = rows + stride;
-        byte* row2 = row1 + stride;
-        byte* row3 = row2 + stride;
-        Vector256<double> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
-        int i = 0;
-        for (; i <= count - Run; i += Run)
-        {
-            Vector512<float> even0 = default, odd0 = default, even1 = default, odd1 = default;
-            Vector512<float> even2 = default, odd2 = default, even3 = default, odd3 = default;
-            for (int j = i; j < i + Run; j += 2 * Wide)
-            {
-                Vector512<float> even = Vector512.Load(x + j);
-                Vector512<float> odd = Vector512.Load(x + j + Wide);
-                even0 = Vector512.MultiplyAddEstimate(TRow.LoadWide(rows, j), even, even0);
-                odd0 = Vector512.MultiplyAddEstimate(TRow.LoadWide(rows, j + Wide), odd, odd0);
-                even1 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row1, j), even, even1);
-                odd1 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row1, j + Wide), odd, odd1);
-                even2 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row2, j), even, even2);
-                odd2 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row2, j + Wide), odd, odd2);
-                even3 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row3, j), even, even3);
-                odd3 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row3, j + Wide), odd, odd3);
-            }
-
-            sum0 += Widened(even0 + odd0);
-            sum1 += Widened(even1 + odd1);
-            sum2 += Widened(even2 + odd2);
-            sum3 += Widened(even3 + odd3);
-        }
-
-        sums[0] += Vector256.Sum(sum0);
-        sums[1] += Vector256.Sum(sum1);
-        sums[2] += Vector256.Sum(sum2);
-        sums[3] += Vector256.Sum(sum3);
-        if (i < count)
-        {
-            Dot<TRow, OfSingle>(rows + (i * TRow.Size), stride, (byte*)(x + i), count - i, sums);
+            Dot<TRow, OfSingle>(rows + (inRuns * TRow.Size), stride, vector + (inRuns * sizeof(float)), count - inRuns, sums);
         }
     }
 
@@ -368,6 +288,84 @@ internal static unsafe class RowGroups
         static int ISingles.Size => sizeof(ushort);
 
         private static float ToSingle(ushort half) => BitConverter.UInt32BitsToSingle((uint)half << 16);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void DotRunsOf256<TRow>(byte* rows, long stride, float* x, int count, Span<double> sums)
+        where TRow : struct, ISingles
+    {
+        byte* row1 = rows + stride;
+        byte* row2 = row1 + stride;
+        byte* row3 = row2 + stride;
+        Vector256<double> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+        for (int i = 0; i < count; i += Run)
+        {
+            Vector256<float> even0 = default, odd0 = default, even1 = default, odd1 = default;
+            Vector256<float> even2 = default, odd2 = default, even3 = default, odd3 = default;
+            for (int j = i; j < i + Run; j += 2 * Lanes)
+            {
+                Vector256<float> even = Vector256.Load(x + j);
+                Vector256<float> odd = Vector256.Load(x + j + Lanes);
+                even0 = Vector256.MultiplyAddEstimate(TRow.Load(rows, j), even, even0);
+                odd0 = Vector256.MultiplyAddEstimate(TRow.Load(rows, j + Lanes), odd, odd0);
+                even1 = Vector256.MultiplyAddEstimate(TRow.Load(row1, j), even, even1);
+                odd1 = Vector256.MultiplyAddEstimate(TRow.Load(row1, j + Lanes), odd, odd1);
+                even2 = Vector256.MultiplyAddEstimate(TRow.Load(row2, j), even, even2);
+                odd2 = Vector256.MultiplyAddEstimate(TRow.Load(row2, j + Lanes), odd, odd2);
+                even3 = Vector256.MultiplyAddEstimate(TRow.Load(row3, j), even, even3);
+                odd3 = Vector256.MultiplyAddEstimate(TRow.Load(row3, j + Lanes), odd, odd3);
+            }
+
+            sum0 += Widened(even0 + odd0);
+            sum1 += Widened(even1 + odd1);
+            sum2 += Widened(even2 + odd2);
+            sum3 += Widened(even3 + odd3);
+        }
+
+        Add(sums, sum0, sum1, sum2, sum3);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private static void DotRunsOf512<TRow>(byte* rows, long stride, float* x, int count, Span<double> sums)
+        where TRow : struct, ISingles
+    {
+        byte* row1 = rows + stride;
+        byte* row2 = row1 + stride;
+        byte* row3 = row2 + stride;
+        Vector256<double> sum0 = default, sum1 = default, sum2 = default, sum3 = default;
+        for (int i = 0; i < count; i += Run)
+        {
+            Vector512<float> even0 = default, odd0 = default, even1 = default, odd1 = default;
+            Vector512<float> even2 = default, odd2 = default, even3 = default, odd3 = default;
+            for (int j = i; j < i + Run; j += 2 * Wide)
+            {
+                Vector512<float> even = Vector512.Load(x + j);
+                Vector512<float> odd = Vector512.Load(x + j + Wide);
+                even0 = Vector512.MultiplyAddEstimate(TRow.LoadWide(rows, j), even, even0);
+                odd0 = Vector512.MultiplyAddEstimate(TRow.LoadWide(rows, j + Wide), odd, odd0);
+                even1 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row1, j), even, even1);
+                odd1 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row1, j + Wide), odd, odd1);
+                even2 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row2, j), even, even2);
+                odd2 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row2, j + Wide), odd, odd2);
+                even3 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row3, j), even, even3);
+                odd3 = Vector512.MultiplyAddEstimate(TRow.LoadWide(row3, j + Wide), odd, odd3);
+            }
+
+            sum0 += Widened(even0 + odd0);
+            sum1 += Widened(even1 + odd1);
+            sum2 += Widened(even2 + odd2);
+            sum3 += Widened(even3 + odd3);
+        }
+
+        Add(sums, sum0, sum1, sum2, sum3);
+    }
+
+    private static void Add(Span<double> sums, Vector256<double> sum0, Vector256<double> sum1, Vector256<double> sum2, Vector256<double> sum3)
+    {
+        sums[0] += Vector256.Sum(sum0);
+        sums[1] += Vector256.Sum(sum1);
+        sums[2] += Vector256.Sum(sum2);
+        sums[3] += Vector256.Sum(sum3);
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -20,11 +20,11 @@ internal sealed class RankThreads
     private readonly int nativeThreads;
     private readonly Thread? owner;
     private readonly Lock oneCall = new();
-    private bool ownerWorks;
     private readonly BlockingCollection<Action>[] work;
     private readonly Thread[] threads;
     private Exception? failure;
     private bool abandoned;
+    private bool ownerWorks;
 
     /// <summary>Starts one thread for each rank.</summary>
     /// <param name="ranks">The communicators of this process's ranks; they stay the caller's.</param>

@@ -142,8 +142,8 @@ public class RowBlockTests
             byte* x = HostRows.Address(vector);
             long stride = (long)size * TRow.Size;
             double[] narrow = new double[RowGroups.Rows], wide = new double[RowGroups.Rows];
-            RowGroups.DotInRunsOf256<TRow>(first, stride, x, size, narrow);
-            RowGroups.DotInRunsOf512<TRow>(first, stride, x, size, wide);
+            RowGroups.DotInRuns<TRow>(first, stride, x, size, narrow, isWide: false);
+            RowGroups.DotInRuns<TRow>(first, stride, x, size, wide, isWide: true);
             double[] magnitudes = (rows.to(ScalarType.Float64) * vector.to(ScalarType.Float64)).abs().sum(1).data<double>().ToArray();
             for (int i = 0; i < narrow.Length; i++)
             {

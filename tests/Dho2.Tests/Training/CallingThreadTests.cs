@@ -1,5 +1,6 @@
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Threading;
 using Dho2.Pipelines;
 using Dho2.Planning;
@@ -78,26 +79,39 @@ public sealed class CallingThreadTests
         }
     }
 
-    [Fact]
-    public void DisposeScopesOfTheCallerGetNothingOfTheTrainers()
+    [Theory]
+    [InlineData(OptimizerKind.FirstOrder)]
+    [InlineData(OptimizerKind.Hybrid)]
+    public void DisposeScopesOfTheCallerGetNothingOfTheTrainers(OptimizerKind optimizer)
     {
         double[] Losses(bool scoped)
         {
             var losses = new List<double>();
-            Run((trainer, batch) =>
-            {
-                for (int step = 0; step < 3; step++)
+            int estimates = 0;
+            Run(
+                (trainer, batch) =>
                 {
-                    using DisposeScope? scope = scoped ? NewDisposeScope() : null;
-                    losses.Add(trainer.TrainStep(batch).Loss);
-                }
+                    trainer.CurvatureRefreshed += _ => estimates++;
+                    for (int step = 0; step < 5; step++)
+                    {
+                        using DisposeScope? scope = scoped ? NewDisposeScope() : null;
+                        losses.Add(trainer.TrainStep(batch).Loss);
+                    }
 
-                return trainer.TrainStep(batch);
-            });
+                    return trainer.TrainStep(batch);
+                },
+                options: Options with
+                {
+                    Optimizer = optimizer,
+                    Overrides = optimizer == OptimizerKind.FirstOrder ? new() : new() { Curvature = Curvature },
+                });
+            Assert.Equal(optimizer == OptimizerKind.Hybrid, estimates >= 2);
             return [.. losses];
         }
 
-        Assert.Equal(Losses(scoped: false), Losses(scoped: true));
+        double[] expected = Losses(scoped: false);
+        Assert.Equal(5, expected.Distinct().Count());
+        Assert.Equal(expected, Losses(scoped: true));
     }
 
     [Fact]
@@ -116,6 +130,9 @@ public sealed class CallingThreadTests
         Assert.Same(failure, later.InnerException);
     }
 
+    private static CurvatureOptions Curvature { get; } = new(
+        Rank: 2, Smallest: 0, Every: 2, Warmup: 1, Batch: 0, Alpha: 0.05, MaxScale: 1, Scope: CurvatureScope.Global, Order: 8);
+
     private static TrainingOptions Options => new() { ThreadsPerRank = get_num_threads(), Optimizer = OptimizerKind.FirstOrder };
 
     private static Batch CreateBatch()
@@ -125,7 +142,7 @@ public sealed class CallingThreadTests
     }
 
     // The last of some steps, and the threads of all forwards.
-    private static (List<Thread> Threads, double Loss) Run(Func<Trainer, Batch, StepResult> steps, int stages = 1)
+    private static (List<Thread> Threads, double Loss) Run(Func<Trainer, Batch, StepResult> steps, int stages = 1, TrainingOptions? options = null)
     {
         var threads = new List<Thread>();
         PipelineDefinition definition = ChainModel.Define(stages, beforeForward: (_, _) =>
@@ -137,7 +154,7 @@ public sealed class CallingThreadTests
         });
         using DisposeScope scope = NewDisposeScope();
         using var world = World.Join();
-        using var trainer = new Trainer(definition, world, Options);
+        using var trainer = new Trainer(definition, world, options ?? Options);
         Batch batch = CreateBatch();
         trainer.TrainStep(batch);
         threads.Clear();
