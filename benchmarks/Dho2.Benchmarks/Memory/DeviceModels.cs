@@ -196,7 +196,7 @@ public partial class ResNet110CurvatureOn2 : Module<Tensor, Tensor>
 {
     [Stage(0)] private readonly Conv2d conv = Conv2d(3, 16, 3, padding: 1, bias: false);
     [Stage(0)] private readonly BatchNorm2d norm = BatchNorm2d(16);
-    [Stage(0), Stage(1, From = 19)]
+    [Stage(0), Stage(1, From = 18)]
     private readonly ModuleList<ResidualBlock> blocks = ModuleList(Enumerable.Range(0, 54).Select(i => new ResidualBlock((i is 18 or 36 ? 8 : 16) << (i / 18), 16 << (i / 18))).ToArray());
     [Stage(1)] private readonly Linear head = Linear(64, 10);
 
@@ -223,7 +223,7 @@ public partial class ResNet110CurvatureOn4 : Module<Tensor, Tensor>
 {
     [Stage(0)] private readonly Conv2d conv = Conv2d(3, 16, 3, padding: 1, bias: false);
     [Stage(0)] private readonly BatchNorm2d norm = BatchNorm2d(16);
-    [Stage(0), Stage(1, From = 9), Stage(2, From = 19), Stage(3, From = 36)]
+    [Stage(0), Stage(1, From = 9), Stage(2, From = 18), Stage(3, From = 35)]
     private readonly ModuleList<ResidualBlock> blocks = ModuleList(Enumerable.Range(0, 54).Select(i => new ResidualBlock((i is 18 or 36 ? 8 : 16) << (i / 18), 16 << (i / 18))).ToArray());
     [Stage(3)] private readonly Linear head = Linear(64, 10);
 

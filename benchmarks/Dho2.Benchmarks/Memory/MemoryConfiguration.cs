@@ -47,11 +47,11 @@ internal sealed record MemoryConfiguration(
     /// </summary>
     public static IReadOnlyList<MemoryConfiguration> OnDevices { get; } =
     [
-        .. OnStages("resnet-110", false, 128, () => ResNet110On1.Pipeline, () => ResNet110On2.Pipeline, () => ResNet110On4.Pipeline, () => ResNet110On8.Pipeline),
-        .. OnStages("transformer", false, 192, () => TransformerOn1.Pipeline, () => TransformerOn2.Pipeline, () => TransformerOn4.Pipeline, () => TransformerOn8.Pipeline),
+        .. OnStages("resnet-110", false, 256, () => ResNet110On1.Pipeline, () => ResNet110On2.Pipeline, () => ResNet110On4.Pipeline, () => ResNet110On8.Pipeline),
+        .. OnStages("transformer", false, 384, () => TransformerOn1.Pipeline, () => TransformerOn2.Pipeline, () => TransformerOn4.Pipeline, () => TransformerOn8.Pipeline),
         .. OnStages(
-            "resnet-110", true, 32, () => ResNet110On1.Pipeline, () => ResNet110CurvatureOn2.Pipeline, () => ResNet110CurvatureOn4.Pipeline, () => ResNet110CurvatureOn8.Pipeline),
-        .. OnStages("transformer", true, 48, () => TransformerOn1.Pipeline, () => TransformerOn2.Pipeline, () => TransformerOn4.Pipeline, () => TransformerOn8.Pipeline),
+            "resnet-110", true, 64, () => ResNet110On1.Pipeline, () => ResNet110CurvatureOn2.Pipeline, () => ResNet110CurvatureOn4.Pipeline, () => ResNet110CurvatureOn8.Pipeline),
+        .. OnStages("transformer", true, 96, () => TransformerOn1.Pipeline, () => TransformerOn2.Pipeline, () => TransformerOn4.Pipeline, () => TransformerOn8.Pipeline),
     ];
 
     /// <summary>Micro-batches of a step.</summary>

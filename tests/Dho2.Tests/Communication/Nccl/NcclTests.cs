@@ -120,7 +120,7 @@ public sealed class NcclTests
         public static string? WhyNot =>
             !OperatingSystem.IsLinux() ? "NCCL is there for Linux alone."
             : (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':').Any(folder => File.Exists(System.IO.Path.Combine(folder, "cc"))) ? null
-            : "No C compiler is on the PATH as cc, to build a library with that stands in for NCCL.";
+            : "No C compiler is on the PATH as cc, with which to build a library that stands in for NCCL.";
 
         public static unsafe void FailAll() =>
             ((delegate* unmanaged<void>)NativeLibrary.GetExport(NativeLibrary.Load(Path), "stub_fail_all"))();
