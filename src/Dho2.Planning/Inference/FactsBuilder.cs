@@ -8,9 +8,10 @@ internal sealed class FactsBuilder
     private readonly List<TensorMemory> saved = [];
     private readonly List<TensorMemory> created = [];
     private readonly List<SweepStep> steps = [];
-    private readonly List<int> passes = [];
 
     // Of the operation inside that is going on.
+    private readonly List<int> uses = [];
+    private readonly List<int> passes = [];
     private readonly List<TensorMemory> shared = [];
     private readonly List<TensorMemory> made = [];
     private Dimension apart = Dimension.Of(0);
@@ -18,10 +19,19 @@ internal sealed class FactsBuilder
     private Dimension work = Dimension.Of(0);
     private Dimension second = Dimension.Of(0);
     private Dimension tangents = Dimension.Of(0);
+    private bool keepsGradient;
     private bool savedIsKnown = true;
     private bool? hasSecondDerivative = true;
 
     public void AddWork(Dimension operations) => work += operations;
+
+    /// <summary>An operation inside begins.</summary>
+    /// <param name="operands">The memory of its operands.</param>
+    public void BeginStep(IEnumerable<int> operands)
+    {
+        uses.Clear();
+        uses.AddRange(operands);
+    }
 
     /// <summary>Notes what the backward needs.</summary>
     /// <param name="memory">Its memory.</param>
@@ -61,16 +71,19 @@ internal sealed class FactsBuilder
     /// <summary>One operation inside is through: what is noted from now on belongs to the next.</summary>
     public void EndStep()
     {
-        Dimension result = made.Count > 0 ? made[made.Count - 1].Bytes : Dimension.Of(0);
         if (shared.Count > 0 || made.Count > 0 || apart != Dimension.Of(0) || momentary != Dimension.Of(0))
         {
-            steps.Add(new(shared.ToEquatableArray(), apart, result, momentary));
+            steps.Add(new(
+                uses.ToEquatableArray(), made.ToEquatableArray(), shared.ToEquatableArray(), apart, momentary, keepsGradient, passes.ToEquatableArray()));
         }
 
+        uses.Clear();
+        passes.Clear();
         shared.Clear();
         made.Clear();
         apart = Dimension.Of(0);
         momentary = Dimension.Of(0);
+        keepsGradient = false;
     }
 
     /// <summary>What seemed to be memory of its own lies in that of another tensor.</summary>
@@ -91,6 +104,7 @@ internal sealed class FactsBuilder
     {
         second += bytes;
         tangents += bytes;
+        keepsGradient |= bytes != Dimension.Of(0);
     }
 
     /// <summary>Notes what a graph of tangents keeps, where that of the backward keeps nothing.</summary>
@@ -124,6 +138,7 @@ internal sealed class FactsBuilder
         work = Dimension.Unknown;
         second = Dimension.Unknown;
         tangents = Dimension.Unknown;
+        keepsGradient = true;
         momentary = Dimension.Unknown;
         AddCreated(TensorMemory.Unknown);
         hasSecondDerivative = hasSecondDerivative == false ? false : null;
@@ -139,7 +154,6 @@ internal sealed class FactsBuilder
             second,
             tangents,
             steps.ToEquatableArray(),
-            passes.ToEquatableArray(),
             hasSecondDerivative);
     }
 }

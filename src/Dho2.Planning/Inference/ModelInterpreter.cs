@@ -102,6 +102,7 @@ internal sealed class ModelInterpreter
         var context = new CallContext(this, layer.Name, arguments, layer, facts, site);
         if (layer.Rule is { } rule)
         {
+            facts.BeginStep(OperandsOf(arguments.All));
             Symbolic result = rule.Forward(context);
             facts.EndStep();
             return result;
@@ -151,6 +152,7 @@ internal sealed class ModelInterpreter
         else
         {
             var context = new CallContext(this, OperationNames.Short(operation.Name), arguments, layer, facts, site);
+            facts.BeginStep(OperandsOf(arguments.All));
             result = OperationCatalogue.Find(operation.Name) is { } rule ? rule(context) : UserOperation.Run(context) ?? NotInCatalogue(context, operation);
             facts.EndStep();
         }
@@ -164,6 +166,13 @@ internal sealed class ModelInterpreter
 
         return result;
     }
+
+    private static IEnumerable<int> OperandsOf(IEnumerable<Symbolic> arguments) => arguments.SelectMany(argument => argument switch
+    {
+        SymbolicTensor tensor => [tensor.Storage],
+        SymbolicList list => OperandsOf(list.Items),
+        _ => [],
+    });
 
     /// <summary>Of an operation that the catalogue does not have, only the form of its result is known.</summary>
     private Symbolic NotInCatalogue(CallContext context, Operation operation)

@@ -11,7 +11,7 @@ internal sealed class StageActivations
     private readonly HashSet<int> keptStorages = [];
     private readonly List<TensorMemory> passing = [];
     private readonly List<Dimension> gradients = [];
-    private readonly List<(SweepStep Step, int Operation)> steps = [];
+    private readonly List<SweepStep> steps = [];
     private readonly List<Dimension> copied = [];
     private int incomingCount;
     private Dimension second = Dimension.Of(0);
@@ -62,21 +62,21 @@ internal sealed class StageActivations
             leaving[memory.Storage] = memory.Bytes;
         }
 
-        int[] own = operations.ToArray();
-        activations.beside = new(() => Beside(own, model, inference, incoming, outgoing, isLast));
-        for (int i = 0; i < own.Length; i++)
+        foreach (int operation in operations)
         {
-            activations.Add(inference.Operations[own[i]], elsewhere, i);
+            activations.Add(inference.Operations[operation], elsewhere);
         }
 
-        foreach (OperationFacts facts in own.Reverse().Select(operation => inference.Operations[operation]))
+        SweepStep[] own = [.. activations.steps];
+        activations.beside = new(() => Beside(own, inference, incoming, isLast ? model.Results : outgoing));
+        foreach (SweepStep step in own.Reverse())
         {
-            foreach (Dimension bytes in facts.Created.Where(made => leaving.ContainsKey(made.Storage)).Select(made => leaving[made.Storage]).ToArray())
+            foreach (Dimension bytes in step.Made.Where(made => leaving.ContainsKey(made.Storage)).Select(made => leaving[made.Storage]).ToArray())
             {
-                activations.arriving += facts.SecondSaved != Dimension.Of(0) ? bytes : Dimension.Of(0);
+                activations.arriving += step.KeepsGradient ? bytes : Dimension.Of(0);
 
                 // A term of a sum has the sum's gradient, unless it has others to add to it.
-                foreach (int term in facts.Passes.Where(term => UsesOf(term) == 1))
+                foreach (int term in step.Passes.Where(term => UsesOf(term) == 1))
                 {
                     leaving[term] = bytes;
                 }
@@ -85,12 +85,12 @@ internal sealed class StageActivations
 
         if (isLast)
         {
-            activations.Add(inference.Loss ?? OperationFacts.Unknown, elsewhere, own.Length);
+            activations.Add(inference.Loss ?? OperationFacts.Unknown, elsewhere);
         }
 
         return activations;
 
-        int UsesOf(int storage) => model.Operations.Sum(operation => UsesBy(operation.Arguments, inference).Count(used => used == storage));
+        int UsesOf(int storage) => inference.Operations.Sum(facts => facts.Steps.Sum(step => step.Uses.Count(used => used == storage)));
 
         TensorMemory? ValueOf(int value) => inference.Storages[value] is { } memory
             ? memory with { Bytes = inference.Values[value].Type is { } type ? TensorBytes.Of(type) : Dimension.Unknown }
@@ -161,45 +161,46 @@ internal sealed class StageActivations
     /// For each operation the bytes of what lives beside it, such as the straight way past a residual block: a sweep has a gradient of
     /// that as well.
     /// </summary>
-    private static Dimension[] Beside(
-        int[] operations, ModelDescription model, InferenceResult inference, IReadOnlyList<int> incoming, IReadOnlyList<int> outgoing, bool isLast)
+    private static Dimension[] Beside(SweepStep[] steps, InferenceResult inference, IReadOnlyList<int> incoming, IReadOnlyList<int> results)
     {
         Dictionary<int, (Dimension Bytes, int Birth, int LastUse)> lives = [];
-        Born(incoming, -1);
-        int[][] used = operations.Select(operation => UsesBy(model.Operations[operation].Arguments, inference).Distinct().ToArray()).ToArray();
-        for (int i = 0; i < operations.Length; i++)
+        Born(StoragesOf(incoming), -1);
+        for (int i = 0; i < steps.Length; i++)
         {
-            foreach (int storage in used[i])
+            foreach (int storage in steps[i].Uses)
             {
                 Use(storage, i);
             }
 
-            Born([model.Inputs.Count + operations[i]], i);
+            Born(steps[i].Made, i);
         }
 
-        foreach (TensorMemory memory in (isLast ? model.Results : outgoing).Select(value => StorageOf(value, inference)).OfType<TensorMemory>())
+        foreach (TensorMemory memory in StoragesOf(results))
         {
-            Use(memory.Storage, operations.Length);
+            Use(memory.Storage, steps.Length);
         }
 
         ILookup<int, Dimension> begins = lives.Values.ToLookup(life => life.Birth + 1, life => life.Bytes);
         ILookup<int, Dimension> ends = lives.Values.ToLookup(life => life.LastUse, life => life.Bytes);
-        var beside = new Dimension[operations.Length];
+        var beside = new Dimension[steps.Length];
         Dimension living = Dimension.Of(0);
-        for (int i = 0; i < operations.Length; i++)
+        for (int i = 0; i < steps.Length; i++)
         {
             living = ends[i].Aggregate(begins[i].Aggregate(living, static (sum, bytes) => sum + bytes), static (sum, bytes) => sum - bytes);
-            beside[i] = used[i]
+            beside[i] = steps[i].Uses.Distinct()
                 .Where(storage => lives.TryGetValue(storage, out var life) && life.Birth < i && life.LastUse > i)
                 .Aggregate(living, (sum, storage) => sum - lives[storage].Bytes);
         }
 
         return beside;
 
-        void Born(IEnumerable<int> values, int at)
+        // Half-typed code may name values that are not there.
+        IEnumerable<TensorMemory> StoragesOf(IEnumerable<int> values) =>
+            values.Select(value => value >= 0 && value < inference.Storages.Count ? inference.Storages[value] : null).OfType<TensorMemory>();
+
+        void Born(IEnumerable<TensorMemory> memories, int at)
         {
-            foreach (TensorMemory memory in values.Select(value => inference.Storages[value]).OfType<TensorMemory>()
-                .Where(memory => memory.Differentiable && !lives.ContainsKey(memory.Storage)))
+            foreach (TensorMemory memory in memories.Where(memory => memory.Differentiable && !lives.ContainsKey(memory.Storage)))
             {
                 lives.Add(memory.Storage, (memory.Bytes, at, at + 1));
             }
@@ -214,14 +215,6 @@ internal sealed class StageActivations
         }
     }
 
-    private static IEnumerable<int> UsesBy(IEnumerable<Argument> arguments, InferenceResult inference) =>
-        arguments.SelectMany(argument => argument.Kind == ArgumentKind.List ? UsesBy(argument.Items, inference)
-            : argument.Kind == ArgumentKind.Value && StorageOf(argument.Value, inference) is { } memory ? [memory.Storage] : []);
-
-    // Half-typed code may name values that are not there.
-    private static TensorMemory? StorageOf(int value, InferenceResult inference) =>
-        value >= 0 && value < inference.Storages.Count ? inference.Storages[value] : null;
-
     private long? FindTemporary(int samples)
     {
         long? forward = isKnown
@@ -232,13 +225,14 @@ internal sealed class StageActivations
 
     private long? FindSweep(int samples, bool ofTangents)
     {
-        long? forwards = MostOfSweep(samples, steps, withFormulas: !ofTangents);
+        IEnumerable<int> order = Enumerable.Range(0, steps.Count);
+        long? forwards = MostOfSweep(samples, order, withFormulas: !ofTangents);
         return !ofTangents ? forwards
-            : forwards is { } f && MostOfSweep(samples, steps.AsEnumerable().Reverse(), withFormulas: true) is { } b ? Math.Max(f, b)
+            : forwards is { } f && MostOfSweep(samples, order.Reverse(), withFormulas: true) is { } b ? Math.Max(f, b)
             : null;
     }
 
-    private long? MostOfSweep(int samples, IEnumerable<(SweepStep Step, int Operation)> order, bool withFormulas)
+    private long? MostOfSweep(int samples, IEnumerable<int> order, bool withFormulas)
     {
         if (!isKnown)
         {
@@ -248,14 +242,15 @@ internal sealed class StageActivations
         HashSet<int> seen = [];
         long? waiting = 0;
         long? most = 0;
-        foreach ((SweepStep step, int operation) in order)
+        foreach (int index in order)
         {
+            SweepStep step = steps[index];
             long? own = SafeInteger.Add(
                 MemoryModel.Bytes(step.Apart, samples),
                 MemoryModel.Sum(step.Shared.Where(memory => seen.Add(memory.Storage)).Select(memory => MemoryModel.Bytes(memory.Bytes, samples))));
 
             // Beside the loss there is nothing.
-            long? past = operation < beside.Value.Length ? MemoryModel.Bytes(beside.Value[operation], samples) : 0;
+            long? past = index < beside.Value.Length ? MemoryModel.Bytes(beside.Value[index], samples) : 0;
             long? formula = withFormulas ? MemoryModel.Bytes(step.Momentary, samples) : 0;
             long? around = own is { } o && formula is { } m ? Math.Max(o, m) : null;
             around = MemoryModel.Sum([around, SafeInteger.Multiply(MemoryModel.Bytes(step.Result, samples), 2), past, waiting]);
@@ -289,7 +284,7 @@ internal sealed class StageActivations
         }
     }
 
-    private void Add(OperationFacts facts, HashSet<int> elsewhere, int operation)
+    private void Add(OperationFacts facts, HashSet<int> elsewhere)
     {
         isKnown &= facts.Saved is not null;
         Keep((facts.Saved ?? default).Select(m => (TensorMemory?)m), elsewhere);
@@ -300,6 +295,6 @@ internal sealed class StageActivations
         // The gradient that comes and the one that goes are of about the size of what the operation made and used.
         Dimension largest = facts.Created.Count > 0 ? facts.Created[facts.Created.Count - 1].Bytes : Dimension.Of(0);
         gradients.Add(largest * Dimension.Of(2));
-        steps.AddRange(facts.Steps.Select(step => (step, operation)));
+        steps.AddRange(facts.Steps);
     }
 }

@@ -27,7 +27,6 @@ public sealed record LayerFacts(EquatableArray<ParameterPlan>? Parameters, Equat
 /// <param name="SecondSaved">Bytes that a backward with a graph keeps in addition, for a second backward; unknown where not known.</param>
 /// <param name="TangentsSaved">Bytes that the graph of its tangents keeps in addition, where it is differentiated; unknown where not known.</param>
 /// <param name="Steps">What going through its second derivative needs, operation by operation inside it.</param>
-/// <param name="Passes">The memory of operands whose gradient is the result's own.</param>
 /// <param name="HasSecondDerivative">Whether it can be differentiated twice; null where unknown.</param>
 public sealed record OperationFacts(
     Dimension Work,
@@ -36,12 +35,11 @@ public sealed record OperationFacts(
     Dimension SecondSaved,
     Dimension TangentsSaved,
     EquatableArray<SweepStep> Steps,
-    EquatableArray<int> Passes,
     bool? HasSecondDerivative)
 {
     /// <summary>An operation of which nothing is known.</summary>
     public static OperationFacts Unknown { get; } = new(
-        Dimension.Unknown, null, new[] { TensorMemory.Unknown }.ToEquatableArray(), Dimension.Unknown, Dimension.Unknown, new[] { SweepStep.Unknown }.ToEquatableArray(), default, null);
+        Dimension.Unknown, null, new[] { TensorMemory.Unknown }.ToEquatableArray(), Dimension.Unknown, Dimension.Unknown, new[] { SweepStep.Unknown }.ToEquatableArray(), null);
 }
 
 /// <summary>Memory of a tensor. Tensors with the same number share their memory: it counts once.</summary>
@@ -55,12 +53,25 @@ public readonly record struct TensorMemory(int Storage, Dimension Bytes, bool Di
 }
 
 /// <summary>One operation in a sweep over graphs of second order.</summary>
+/// <param name="Uses">The memory of its operands, once for each.</param>
+/// <param name="Made">What it makes, its result last.</param>
 /// <param name="Shared">What it keeps and takes as it is: derivatives of several operations with respect to that add up where they wait.</param>
 /// <param name="Apart">Bytes of what it keeps and takes through a view of its own, where its derivatives wait by themselves.</param>
-/// <param name="Result">The size of its result.</param>
 /// <param name="Momentary">Bytes that its formula needs for a moment, the derivatives with respect to what it keeps included, beside two gradients as large as its result.</param>
-public readonly record struct SweepStep(EquatableArray<TensorMemory> Shared, Dimension Apart, Dimension Result, Dimension Momentary)
+/// <param name="KeepsGradient">Whether a graph of its backward keeps the gradient of its result.</param>
+/// <param name="Passes">The memory of operands whose gradient is the result's own.</param>
+public readonly record struct SweepStep(
+    EquatableArray<int> Uses,
+    EquatableArray<TensorMemory> Made,
+    EquatableArray<TensorMemory> Shared,
+    Dimension Apart,
+    Dimension Momentary,
+    bool KeepsGradient,
+    EquatableArray<int> Passes)
 {
     /// <summary>An operation of which nothing is known.</summary>
-    public static SweepStep Unknown { get; } = new(default, Dimension.Unknown, Dimension.Unknown, Dimension.Unknown);
+    public static SweepStep Unknown { get; } = new(default, new[] { TensorMemory.Unknown }.ToEquatableArray(), default, Dimension.Unknown, Dimension.Unknown, false, default);
+
+    /// <summary>The size of its result.</summary>
+    public Dimension Result => Made.Count > 0 ? Made[Made.Count - 1].Bytes : Dimension.Of(0);
 }

@@ -1,3 +1,4 @@
+using System.Collections.Generic;
 using System.Linq;
 
 namespace Dho2.Planning.Tests.Memory;
@@ -127,6 +128,57 @@ public class SweepTests
         var m = new ModelBuilder();
         int h = m.Call(Linear(m, "a", 10, 20), m.Input("x", 10));
         Assert.Equal(20 + (20 * results), Numbers(Activations(m.Return(m.Operation("Tensor." + function, h))).Twice(1)));
+    }
+
+    /// <summary>Blocks need the same whether they are written out or are modules: what goes on inside a module counts by its operations.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void ABlockInAModuleNeedsWhatItNeedsWrittenOut(bool endsInSum)
+    {
+        StageActivations writtenOut = Blocks(areModules: false, endsInSum);
+        StageActivations modules = Blocks(areModules: true, endsInSum);
+        Assert.Equal(writtenOut.Kept(1), modules.Kept(1));
+        Assert.Equal(writtenOut.Twice(1), modules.Twice(1));
+        Assert.Equal(writtenOut.Sweep(1, ofTangents: false), modules.Sweep(1, ofTangents: false));
+        Assert.Equal(writtenOut.Sweep(1, ofTangents: true), modules.Sweep(1, ofTangents: true));
+
+        // Each of three blocks keeps two linear layers' gradients and gelu's, but for the very first layer, whose operand is data.
+        // What the last layer keeps has come over the cut, where that follows the sum at once.
+        Assert.Equal(20 * ((3 * 3) - 1 - (endsInSum ? 1 : 0)), Numbers(modules.Twice(1) - modules.Kept(1)));
+    }
+
+    private static StageActivations Blocks(bool areModules, bool endsInSum)
+    {
+        var m = new ModelBuilder();
+        var bodies = new Dictionary<string, ModuleBody>();
+        int x = m.Input("x", 20);
+        for (int i = 0; i < 3; i++)
+        {
+            if (areModules)
+            {
+                var inner = new ModelBuilder();
+                ModelDescription body = inner.Return(Block(inner, inner.Input("x", 20), $"{i}", endsInSum));
+                bodies[$"block{i}"] = new(1, body.Layers, body.Operations, body.Results);
+                x = m.Call(m.Layer($"block{i}", 0, "module"), x);
+            }
+            else
+            {
+                x = Block(m, x, $"{i}", endsInSum);
+            }
+        }
+
+        ModelDescription model = m.Return(x);
+        return Activations(
+            model with { Layers = model.Layers.Select(layer => bodies.TryGetValue(layer.Name, out ModuleBody? body) ? layer with { Body = body } : layer).ToEquatableArray() },
+            x);
+    }
+
+    private static int Block(ModelBuilder m, int x, string name, bool endsInSum)
+    {
+        int branch = m.Call(Linear(m, "b" + name, 20, 20), m.Operation("Tensor.gelu", m.Call(Linear(m, "a" + name, 20, 20), x)));
+        int sum = m.Operation("operator +", ModelBuilder.Tensor, Argument.OfValue("left", x), Argument.OfValue("right", branch));
+        return endsInSum ? sum : m.Operation("Tensor.relu", sum);
     }
 
     private static int Linear(ModelBuilder m, string name, int input, int output) =>
