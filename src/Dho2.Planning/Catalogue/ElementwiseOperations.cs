@@ -140,7 +140,7 @@ internal static class ElementwiseOperations
         table.AddWithInPlace("Tanhshrink", Tanhshrink);
         table.AddWithInPlace("dropout", Dropout);
         table.Add("detach", static c => c.Input with { RequiresGradient = false });
-        table.Add("contiguous", static c => c.Input);
+        table.Add("contiguous", static c => c.Input is { Strides: not null, Shape: { } shape } x ? c.Like(x, shape) : c.Input);
         table.Add("alias", static c => c.Input);
         table.Add("cpu", static c => c.Input);
         table.Add("clone", static c => c.Like(c.Input, c.Input.Shape));

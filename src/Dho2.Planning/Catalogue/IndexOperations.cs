@@ -72,6 +72,8 @@ internal static class IndexOperations
         }
 
         var result = new List<Dimension>();
+        IReadOnlyList<Dimension> strides = x.Strides ?? Strides.InOrder(shape).ToEquatableArray();
+        var steps = new List<Dimension>();
         int axis = 0;
         foreach (Symbolic index in indices)
         {
@@ -80,10 +82,12 @@ internal static class IndexOperations
                 case SymbolicText { Value: "Ellipsis" }:
                     int skipped = shape.Count - consumed;
                     result.AddRange(shape.Skip(axis).Take(skipped));
+                    steps.AddRange(strides.Skip(axis).Take(skipped));
                     axis += skipped;
                     break;
                 case SymbolicText { Value: "None" } or SymbolicNull:
                     result.Add(Dimension.One);
+                    steps.Add(Dimension.One);
                     break;
                 case SymbolicInteger integer:
                     if (CheckIndex(c, integer.Value, shape[axis], axis, x) is { } refused)
@@ -95,10 +99,12 @@ internal static class IndexOperations
                     break;
                 case SymbolicSlice slice:
                     result.Add(LengthOf(slice, shape[axis]));
+                    steps.Add(strides[axis] * StepOf(slice));
                     axis++;
                     break;
                 case SymbolicText { Value: "Colon" }:
                     result.Add(shape[axis]);
+                    steps.Add(strides[axis]);
                     axis++;
                     break;
                 default:
@@ -107,8 +113,11 @@ internal static class IndexOperations
         }
 
         result.AddRange(shape.Skip(axis));
-        return CallContext.View(x, result);
+        steps.AddRange(strides.Skip(axis));
+        return CallContext.View(x, result, _ => steps);
     }
+
+    private static Dimension StepOf(SymbolicSlice slice) => slice.Step is SymbolicInteger step ? step.Value : Dimension.One;
 
     // One tensor of places among whole dimensions; other mixtures are left unknown.
     private static Symbolic ByTensor(CallContext c, SymbolicTensor x, EquatableArray<Dimension> shape, Symbolic[] indices)
@@ -172,7 +181,7 @@ internal static class IndexOperations
     }
 
     private static Symbolic Select(CallContext c) => WithAxis(c, "dim", (x, axis) =>
-        CheckIndex(c, c.Arguments.Integer("index", 0), x.Shape!.Value[axis], axis, x) ?? CallContext.View(x, Axes.Without(x.Shape!.Value, axis)));
+        CheckIndex(c, c.Arguments.Integer("index", 0), x.Shape!.Value[axis], axis, x) ?? CallContext.View(x, Axes.Without(x.Shape!.Value, axis), strides => strides.Where((_, i) => i != axis)));
 
     private static Symbolic Narrow(CallContext c) => WithAxis(c, "dim", (x, axis) =>
     {
@@ -188,13 +197,13 @@ internal static class IndexOperations
             }
         }
 
-        return CallContext.View(x, Axes.With(x.Shape!.Value, axis, length));
+        return CallContext.View(x, Axes.With(x.Shape!.Value, axis, length), static strides => strides);
     });
 
     private static Symbolic SliceAxis(CallContext c, SymbolicTensor x, int axis, SymbolicSlice slice) =>
         slice.Step is SymbolicInteger { Value: { IsNumber: true, Number: < 1 } step }
             ? c.RefuseArgument($"`{c.Name}` needs a step of at least 1, gets {step}", "step")
-            : CallContext.View(x, Axes.With(x.Shape!.Value, axis, LengthOf(slice, x.Shape!.Value[axis])));
+            : CallContext.View(x, Axes.With(x.Shape!.Value, axis, LengthOf(slice, x.Shape!.Value[axis])), strides => strides.Select((stride, i) => i == axis ? stride * StepOf(slice) : stride));
 
     private static Symbolic IndexSelect(CallContext c) => WithAxis(c, "dim", (x, axis) =>
     {

@@ -110,15 +110,17 @@ internal static class MatrixOperations
     {
         // With leading dimensions both factors are taken as other shapes, which for `bmm` they have.
         bool reshapes = c.Name != "bmm" && (a.Rank is not <= 2 || b.Rank is not <= 2);
-        Action<SymbolicTensor> save = reshapes ? c.SaveView : c.Save;
+
+        // A matrix takes all rows of the other at once; of two that both have leading dimensions those become one.
+        int apart = a.Rank is > 2 && b.Rank is > 2 ? 2 : 1;
         if (b.Differentiable)
         {
-            save(a);
+            Save(a);
         }
 
         if (a.Differentiable)
         {
-            save(b);
+            Save(b);
         }
 
         // The gradient of a product is multiplied with either factor for the other's: once more it is needed only for a factor
@@ -130,6 +132,23 @@ internal static class MatrixOperations
         else if (result.Differentiable)
         {
             c.Facts.AddTangents(result.Bytes);
+        }
+
+        void Save(SymbolicTensor factor)
+        {
+            if (!reshapes)
+            {
+                c.Save(factor);
+            }
+            else if (factor.Rank is { } rank && !Strides.AreOne(factor, Math.Max(0, rank - apart)))
+            {
+                // Dimensions that do not lie as one take a copy, and the copy is kept.
+                c.SaveInner(factor.Bytes);
+            }
+            else
+            {
+                c.SaveView(factor);
+            }
         }
     }
 

@@ -64,7 +64,7 @@ internal static class ViewOperations
         {
             return rest.CertainlyDiffers(x.Count)
                 ? c.RefuseShape($"`{c.Name}` cannot make {ShapeText.Of(sizes)} with {rest} elements of {x} with {x.Count}", "shape")
-                : CallContext.View(x, sizes);
+                : c.Reshaped(x, sizes);
         }
 
         Dimension left = x.Count.DivideExactly(rest);
@@ -73,7 +73,7 @@ internal static class ViewOperations
             return c.RefuseShape($"`{c.Name}` cannot make {ShapeText.Of(sizes)} of {x}: {x.Count} elements do not divide by {rest}", "shape");
         }
 
-        return CallContext.View(x, sizes.Select((s, i) => i == open[0] ? left : s));
+        return c.Reshaped(x, sizes.Select((s, i) => i == open[0] ? left : s));
     }
 
     public static Symbolic Flatten(CallContext c, SymbolicTensor x, long? start, long? end)
@@ -93,7 +93,7 @@ internal static class ViewOperations
             return c.RefuseArgument($"`{c.Name}` begins at dimension {start}, after its end {end}", "start_dim");
         }
 
-        return CallContext.View(x, shape.Take(first)
+        return c.Reshaped(x, shape.Take(first)
             .Append(TensorBytes.Count(shape.Skip(first).Take(last - first + 1)))
             .Concat(shape.Skip(last + 1)));
     }
@@ -116,9 +116,9 @@ internal static class ViewOperations
             return c.RefuseArgument($"`{c.Name}` takes no negative dimension, gets {dim}; {axis} is the same", "dim");
         }
 
-        SymbolicTensor part = x with { Shape = new[] { shape.Count == 0 ? Dimension.One : shape[axis] }.ToEquatableArray() };
+        SymbolicTensor part = x with { Shape = new[] { shape.Count == 0 ? Dimension.One : shape[axis] }.ToEquatableArray(), Strides = null };
         return Reshape(c, part, sizes) is SymbolicTensor { Shape: { } inner }
-            ? CallContext.View(x, shape.Take(axis).Concat(inner).Concat(shape.Skip(axis + 1)))
+            ? c.Reshaped(x, shape.Take(axis).Concat(inner).Concat(shape.Skip(axis + 1)))
             : SymbolicUnknown.Value;
     }
 
@@ -126,7 +126,7 @@ internal static class ViewOperations
     public static Symbolic Unknown(CallContext c, SymbolicTensor x)
     {
         c.Facts.AddUnknown();
-        return CallContext.View(x, null);
+        return CallContext.View(x);
     }
 
     private static Symbolic LikeOther(CallContext c) =>
@@ -143,13 +143,13 @@ internal static class ViewOperations
         if (!c.Arguments.Has("dim") || c.Arguments.Get("dim") is SymbolicNull)
         {
             // A dimension that may be 1 makes the number of dimensions unknown; a symbol such as the batch counts as larger.
-            return shape.All(d => d.IsKnown) ? CallContext.View(x, shape.Where(d => d != Dimension.One)) : Unknown(c, x);
+            return shape.All(d => d.IsKnown) ? c.Reshaped(x, shape.Where(d => d != Dimension.One)) : Unknown(c, x);
         }
 
         return Axes.Resolve(c, "dim", c.Arguments.Constant("dim"), shape.Count) is not { } axis ? SymbolicUnknown.Value
             : shape.Count == 0 ? x
             : !shape[axis].IsKnown ? Unknown(c, x)
-            : shape[axis] == Dimension.One ? CallContext.View(x, Axes.Without(shape, axis))
+            : shape[axis] == Dimension.One ? c.Reshaped(x, Axes.Without(shape, axis))
             : x;
     }
 
@@ -157,7 +157,7 @@ internal static class ViewOperations
     {
         SymbolicTensor x = c.Input;
         return x.Shape is not { } shape ? Unknown(c, x)
-            : Axes.Resolve(c, "dim", c.Arguments.Constant("dim"), shape.Count + 1) is { } axis ? CallContext.View(x, Axes.Insert(shape, axis, Dimension.One))
+            : Axes.Resolve(c, "dim", c.Arguments.Constant("dim"), shape.Count + 1) is { } axis ? c.Reshaped(x, Axes.Insert(shape, axis, Dimension.One))
             : SymbolicUnknown.Value;
     }
 
@@ -175,7 +175,7 @@ internal static class ViewOperations
         }
 
         return order.Length == shape.Count
-            ? CallContext.View(x, order.Select(i => shape[i]))
+            ? Ordered(x, order)
             : c.RefuseArgument($"`{c.Name}` orders {order.Length} dimensions, but {x} has {shape.Count}", "permutation");
     }
 
@@ -190,7 +190,7 @@ internal static class ViewOperations
     };
 
     private static Symbolic TransposeAll(CallContext c) =>
-        c.Input is { Shape: { } shape } x ? CallContext.View(x, shape.Reverse()) : Unknown(c, c.Input);
+        c.Input is { Shape: { } shape } x ? Ordered(x, Enumerable.Range(0, shape.Count).Reverse()) : Unknown(c, c.Input);
 
     private static Symbolic Swap(CallContext c, SymbolicTensor x, long? from, long? to)
     {
@@ -204,7 +204,7 @@ internal static class ViewOperations
             return SymbolicUnknown.Value;
         }
 
-        return shape.Count == 0 ? x : CallContext.View(x, Axes.With(Axes.With(shape, a, shape[b]), b, shape[a]));
+        return shape.Count == 0 ? x : Ordered(x, Enumerable.Range(0, shape.Count).Select(i => i == a ? b : i == b ? a : i));
     }
 
     private static Symbolic MoveAxis(CallContext c)
@@ -227,10 +227,14 @@ internal static class ViewOperations
         }
 
         var rest = new Queue<int>(Enumerable.Range(0, shape.Count).Where(i => !from.Contains(i)));
-        return CallContext.View(x, Enumerable.Range(0, shape.Count)
-            .Select(i => to.Contains(i) ? from[System.Array.IndexOf(to, i)] : rest.Dequeue())
-            .Select(i => shape[i])
-            .ToArray());
+        return Ordered(x, Enumerable.Range(0, shape.Count).Select(i => to.Contains(i) ? from[System.Array.IndexOf(to, i)] : rest.Dequeue()));
+    }
+
+    // The dimensions of a tensor whose shape is known, in another order.
+    private static SymbolicTensor Ordered(SymbolicTensor x, IEnumerable<int> order)
+    {
+        int[] axes = order.ToArray();
+        return CallContext.View(x, axes.Select(i => x.Shape!.Value[i]), strides => axes.Select(i => strides[i]));
     }
 
     private static Symbolic SizeOf(CallContext c) =>
@@ -281,6 +285,7 @@ internal static class ViewOperations
 
         return result.Any(d => d.IsNumber && d.Number < 0)
             ? c.RefuseArgument($"`{c.Name}` gets -1 for a dimension that {x} does not have", "sizes")
-            : CallContext.View(x, result);
+            : CallContext.View(x, result, strides => Enumerable.Repeat(Dimension.Of(0), added)
+                .Concat(strides.Select((stride, i) => shape[i] == result[added + i] ? stride : Dimension.Of(0))));
     }
 }

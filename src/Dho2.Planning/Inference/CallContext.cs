@@ -1,3 +1,4 @@
+using System;
 using System.Collections.Generic;
 using System.Linq;
 
@@ -73,8 +74,30 @@ internal sealed class CallContext
     /// <summary>A new tensor with type and gradient of another.</summary>
     public SymbolicTensor Like(SymbolicTensor tensor, IEnumerable<Dimension>? shape) => New(shape, tensor.Type, tensor.Differentiable);
 
+    /// <summary>A tensor in the memory of another, of which only that is known.</summary>
+    public static SymbolicTensor View(SymbolicTensor tensor) => tensor with { Shape = null, Strides = null };
+
     /// <summary>A tensor in the memory of another.</summary>
-    public static SymbolicTensor View(SymbolicTensor tensor, IEnumerable<Dimension>? shape) => tensor with { Shape = shape?.ToEquatableArray() };
+    /// <param name="tensor">The other, whose shape is known.</param>
+    /// <param name="shape">The shape.</param>
+    /// <param name="strides">The strides, of those of the other.</param>
+    public static SymbolicTensor View(SymbolicTensor tensor, IEnumerable<Dimension> shape, Func<IReadOnlyList<Dimension>, IEnumerable<Dimension>> strides)
+    {
+        EquatableArray<Dimension> sizes = shape.ToEquatableArray();
+        EquatableArray<Dimension> steps = strides(tensor.Strides ?? Strides.InOrder(tensor.Shape!.Value).ToEquatableArray()).ToEquatableArray();
+        return tensor with { Shape = sizes, Strides = steps == Strides.InOrder(sizes).ToEquatableArray() ? null : steps };
+    }
+
+    /// <summary>The same elements in another shape: in the memory of the other where they lie there so, else a copy.</summary>
+    /// <param name="tensor">The other.</param>
+    /// <param name="shape">The shape.</param>
+    public SymbolicTensor Reshaped(SymbolicTensor tensor, IEnumerable<Dimension> shape)
+    {
+        EquatableArray<Dimension> sizes = shape.ToEquatableArray();
+        return tensor.Strides is not { } strides ? tensor with { Shape = sizes }
+            : Strides.Reshaped(tensor.Shape!.Value, strides, sizes) is { } steps ? View(tensor, sizes, _ => steps)
+            : Like(tensor, sizes);
+    }
 
     /// <summary>Notes a tensor that the backward needs.</summary>
     public void Save(SymbolicTensor tensor)
@@ -90,7 +113,7 @@ internal sealed class CallContext
     {
         if (!interpreter.IsExempt(tensor))
         {
-            Facts.AddSaved(interpreter.MemoryOf(tensor), isView: true);
+            Facts.AddSaved(interpreter.MemoryOf(tensor), tensor.Bytes);
         }
     }
 
@@ -104,7 +127,7 @@ internal sealed class CallContext
     public SymbolicTensor WrittenInto(SymbolicTensor target, SymbolicTensor result)
     {
         Facts.Redirect(result.Storage, interpreter.MemoryOf(target));
-        return result with { Storage = target.Storage };
+        return result with { Storage = target.Storage, Strides = target.Strides };
     }
 
     /// <summary>Reports that the call provably cannot work; what follows from it is unknown.</summary>

@@ -35,8 +35,8 @@ internal sealed class FactsBuilder
 
     /// <summary>Notes what the backward needs.</summary>
     /// <param name="memory">Its memory.</param>
-    /// <param name="isView">Whether the operation takes it through a view of its own.</param>
-    public void AddSaved(TensorMemory memory, bool isView = false)
+    /// <param name="apart">The bytes of the view through which the operation takes it; null where it takes it as it is.</param>
+    public void AddSaved(TensorMemory memory, Dimension? apart = null)
     {
         if (!saved.Contains(memory))
         {
@@ -48,9 +48,9 @@ internal sealed class FactsBuilder
             return;
         }
 
-        if (isView)
+        if (apart is { } view)
         {
-            apart += memory.Bytes;
+            this.apart += view;
         }
         else if (!shared.Contains(memory))
         {

@@ -35,6 +35,9 @@ internal abstract record Symbolic
 /// <param name="Storage">The number of the memory it lies in; views have that of their base.</param>
 internal sealed record SymbolicTensor(EquatableArray<Dimension>? Shape, DType? Type, bool RequiresGradient, int Storage) : Symbolic
 {
+    /// <summary>How far apart neighbours along each dimension lie in memory; null where they lie in order, or nothing is known of it.</summary>
+    public EquatableArray<Dimension>? Strides { get; init; }
+
     public override bool Differentiable => RequiresGradient && (Type is null || ElementTypes.IsFloating(Type.Value));
 
     /// <summary>The number of dimensions; null where unknown.</summary>
