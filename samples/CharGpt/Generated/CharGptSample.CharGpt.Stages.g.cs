@@ -18,9 +18,9 @@ partial class CharGpt
 #line hidden
     /// <summary>Stage 0 of 4: tokens, positions, blocks.0, blocks.1; 110,208 parameters.</summary>
     /// <remarks>
-    /// <para>Memory at the peak: 77.5 MiB of the 2 GiB of its device (3 %).</para>
+    /// <para>Memory at the peak: 76.8 MiB of the 2 GiB of its device (3 %).</para>
     /// <list type="bullet">
-    /// <item><description>second-order graphs: 53.5 MiB</description></item>
+    /// <item><description>second-order graphs: 52.7 MiB</description></item>
     /// <item><description>curvature basis: 17.2 MiB</description></item>
     /// <item><description>curvature: 4.2 MiB</description></item>
     /// <item><description>optimizer state: 861 KiB</description></item>
@@ -29,7 +29,7 @@ partial class CharGpt
     /// <item><description>gradients: 431 KiB</description></item>
     /// <item><description>boundary buffers: 80 KiB</description></item>
     /// <item><description>activations in flight: 10.3 MiB, at another time</description></item>
-    /// <item><description>largest temporary: 2.34 MiB, at another time</description></item>
+    /// <item><description>largest temporary: 2.84 MiB, at another time</description></item>
     /// </list>
     /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
@@ -110,9 +110,9 @@ partial class CharGpt
 
     /// <summary>Stage 1 of 4: blocks.2, blocks.3; 99,968 parameters.</summary>
     /// <remarks>
-    /// <para>Memory at the peak: 75.7 MiB of the 2 GiB of its device (3 %).</para>
+    /// <para>Memory at the peak: 74.9 MiB of the 2 GiB of its device (3 %).</para>
     /// <list type="bullet">
-    /// <item><description>second-order graphs: 53.8 MiB</description></item>
+    /// <item><description>second-order graphs: 53.1 MiB</description></item>
     /// <item><description>curvature basis: 15.6 MiB</description></item>
     /// <item><description>curvature: 3.81 MiB</description></item>
     /// <item><description>optimizer state: 781 KiB</description></item>
@@ -121,7 +121,7 @@ partial class CharGpt
     /// <item><description>gradients: 391 KiB</description></item>
     /// <item><description>boundary buffers: 128 KiB</description></item>
     /// <item><description>activations in flight: 7.73 MiB, at another time</description></item>
-    /// <item><description>largest temporary: 2.26 MiB, at another time</description></item>
+    /// <item><description>largest temporary: 2.76 MiB, at another time</description></item>
     /// </list>
     /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
@@ -187,9 +187,9 @@ partial class CharGpt
 
     /// <summary>Stage 2 of 4: blocks.4, blocks.5; 99,968 parameters.</summary>
     /// <remarks>
-    /// <para>Memory at the peak: 75.6 MiB of the 2 GiB of its device (3 %).</para>
+    /// <para>Memory at the peak: 74.9 MiB of the 2 GiB of its device (3 %).</para>
     /// <list type="bullet">
-    /// <item><description>second-order graphs: 53.7 MiB</description></item>
+    /// <item><description>second-order graphs: 53 MiB</description></item>
     /// <item><description>curvature basis: 15.6 MiB</description></item>
     /// <item><description>curvature: 3.81 MiB</description></item>
     /// <item><description>optimizer state: 781 KiB</description></item>
@@ -198,7 +198,7 @@ partial class CharGpt
     /// <item><description>gradients: 391 KiB</description></item>
     /// <item><description>boundary buffers: 128 KiB</description></item>
     /// <item><description>activations in flight: 5.16 MiB, at another time</description></item>
-    /// <item><description>largest temporary: 2.26 MiB, at another time</description></item>
+    /// <item><description>largest temporary: 2.76 MiB, at another time</description></item>
     /// </list>
     /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
@@ -264,9 +264,9 @@ partial class CharGpt
 
     /// <summary>Stage 3 of 4: blocks.6, blocks.7, norm, head; 100,096 parameters.</summary>
     /// <remarks>
-    /// <para>Memory at the peak: 78.8 MiB of the 2 GiB of its device (3 %).</para>
+    /// <para>Memory at the peak: 78.1 MiB of the 2 GiB of its device (3 %).</para>
     /// <list type="bullet">
-    /// <item><description>second-order graphs: 57 MiB</description></item>
+    /// <item><description>second-order graphs: 56.2 MiB</description></item>
     /// <item><description>curvature basis: 15.7 MiB</description></item>
     /// <item><description>curvature: 3.82 MiB</description></item>
     /// <item><description>optimizer state: 782 KiB</description></item>
@@ -274,8 +274,8 @@ partial class CharGpt
     /// <item><description>parameters and buffers: 415 KiB</description></item>
     /// <item><description>gradients: 415 KiB</description></item>
     /// <item><description>boundary buffers: 80 KiB</description></item>
+    /// <item><description>largest temporary: 2.95 MiB, at another time</description></item>
     /// <item><description>activations in flight: 2.74 MiB, at another time</description></item>
-    /// <item><description>largest temporary: 2.45 MiB, at another time</description></item>
     /// </list>
     /// </remarks>
     [global::System.CodeDom.Compiler.GeneratedCode("Dho2.Generators", "0.1.0")]
