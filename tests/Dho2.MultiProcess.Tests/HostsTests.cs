@@ -61,7 +61,7 @@ public class HostsTests(ITestOutputHelper output)
         TimeSpan ended = DateTime.UtcNow - cut;
         output.WriteLine($"{launcher}: status {result.ExitCode}, all ended {ended.TotalSeconds:F1} s after the cut\n{string.Join("\n", result.Messages)}");
         FailureTable.Add("host cut off", launcher, 4, ended, fromFault: true, result);
-        Assert.True(new FileInfo(losses).Length > 0, $"Nothing was trained: {result}");
+        Assert.True(new FileInfo(losses) is { Exists: true, Length: > 0 }, $"Nothing was trained: {result}");
         Assert.True(result.ExitCode != 0, result.ToString());
         Assert.True(left.Length == 0, $"{string.Join("\n", left)}\nlive on after {result}");
 
