@@ -116,7 +116,7 @@ internal sealed class Hosts : IDisposable
         }
         catch (Exception e) when (e is InvalidOperationException or System.ComponentModel.Win32Exception)
         {
-            return $"No network namespaces can be made here (root, or CAP_NET_ADMIN and CAP_SYS_ADMIN, and the package iproute2): {e.Message}";
+            return $"Two connected hosts could not be made here (they take root, or CAP_NET_ADMIN and CAP_SYS_ADMIN, and the package iproute2): {e.Message}";
         }
     }
 

@@ -72,7 +72,7 @@ internal static class IndexOperations
         }
 
         var result = new List<Dimension>();
-        IReadOnlyList<Dimension> strides = x.Strides ?? Strides.InOrder(shape).ToEquatableArray();
+        EquatableArray<Dimension> strides = Strides.Of(x);
         var steps = new List<Dimension>();
         int axis = 0;
         foreach (Symbolic index in indices)
@@ -114,7 +114,7 @@ internal static class IndexOperations
 
         result.AddRange(shape.Skip(axis));
         steps.AddRange(strides.Skip(axis));
-        return CallContext.View(x, result, _ => steps);
+        return CallContext.View(x, result, steps);
     }
 
     private static Dimension StepOf(SymbolicSlice slice) => slice.Step is SymbolicInteger step ? step.Value : Dimension.One;
@@ -181,7 +181,7 @@ internal static class IndexOperations
     }
 
     private static Symbolic Select(CallContext c) => WithAxis(c, "dim", (x, axis) =>
-        CheckIndex(c, c.Arguments.Integer("index", 0), x.Shape!.Value[axis], axis, x) ?? CallContext.View(x, Axes.Without(x.Shape!.Value, axis), strides => strides.Where((_, i) => i != axis)));
+        CheckIndex(c, c.Arguments.Integer("index", 0), x.Shape!.Value[axis], axis, x) ?? CallContext.View(x, Axes.Without(x.Shape!.Value, axis), Axes.Without(Strides.Of(x), axis)));
 
     private static Symbolic Narrow(CallContext c) => WithAxis(c, "dim", (x, axis) =>
     {
@@ -197,13 +197,13 @@ internal static class IndexOperations
             }
         }
 
-        return CallContext.View(x, Axes.With(x.Shape!.Value, axis, length), static strides => strides);
+        return CallContext.View(x, Axes.With(x.Shape!.Value, axis, length), Strides.Of(x));
     });
 
     private static Symbolic SliceAxis(CallContext c, SymbolicTensor x, int axis, SymbolicSlice slice) =>
         slice.Step is SymbolicInteger { Value: { IsNumber: true, Number: < 1 } step }
             ? c.RefuseArgument($"`{c.Name}` needs a step of at least 1, gets {step}", "step")
-            : CallContext.View(x, Axes.With(x.Shape!.Value, axis, LengthOf(slice, x.Shape!.Value[axis])), strides => strides.Select((stride, i) => i == axis ? stride * StepOf(slice) : stride));
+            : CallContext.View(x, Axes.With(x.Shape!.Value, axis, LengthOf(slice, x.Shape!.Value[axis])), Axes.With(Strides.Of(x), axis, Strides.Of(x)[axis] * StepOf(slice)));
 
     private static Symbolic IndexSelect(CallContext c) => WithAxis(c, "dim", (x, axis) =>
     {

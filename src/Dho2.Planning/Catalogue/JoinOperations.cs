@@ -175,7 +175,7 @@ internal static class JoinOperations
         }
 
         EquatableArray<Dimension> part = Axes.Without(x.Shape.Value, axis);
-        return new SymbolicList(Enumerable.Range(0, (int)size.Number).Select(_ => (Symbolic)CallContext.View(x, part, strides => strides.Where((_, i) => i != axis))).ToArray());
+        return new SymbolicList(Enumerable.Range(0, (int)size.Number).Select(_ => (Symbolic)CallContext.View(x, part, Axes.Without(Strides.Of(x), axis))).ToArray());
     }
 
     private static Symbolic Repeat(CallContext c, IReadOnlyList<Dimension>? times)
@@ -220,5 +220,5 @@ internal static class JoinOperations
     };
 
     private static Symbolic Parts(CallContext c, SymbolicTensor x, int axis, IReadOnlyList<long> sizes) =>
-        new SymbolicList(sizes.Select(s => (Symbolic)CallContext.View(x, Axes.With(x.Shape!.Value, axis, Dimension.Of(s)), static strides => strides)).ToArray());
+        new SymbolicList(sizes.Select(s => (Symbolic)CallContext.View(x, Axes.With(x.Shape!.Value, axis, Dimension.Of(s)), Strides.Of(x))).ToArray());
 }

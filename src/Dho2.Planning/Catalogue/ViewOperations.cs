@@ -234,7 +234,7 @@ internal static class ViewOperations
     private static SymbolicTensor Ordered(SymbolicTensor x, IEnumerable<int> order)
     {
         int[] axes = order.ToArray();
-        return CallContext.View(x, axes.Select(i => x.Shape!.Value[i]), strides => axes.Select(i => strides[i]));
+        return CallContext.View(x, axes.Select(i => x.Shape!.Value[i]), axes.Select(i => Strides.Of(x)[i]));
     }
 
     private static Symbolic SizeOf(CallContext c) =>
@@ -285,7 +285,7 @@ internal static class ViewOperations
 
         return result.Any(d => d.IsNumber && d.Number < 0)
             ? c.RefuseArgument($"`{c.Name}` gets -1 for a dimension that {x} does not have", "sizes")
-            : CallContext.View(x, result, strides => Enumerable.Repeat(Dimension.Of(0), added)
-                .Concat(strides.Select((stride, i) => shape[i] == result[added + i] ? stride : Dimension.Of(0))));
+            : CallContext.View(x, result, Enumerable.Repeat(Dimension.Of(0), added)
+                .Concat(Strides.Of(x).Select((stride, i) => shape[i] == result[added + i] ? stride : Dimension.Of(0))));
     }
 }

@@ -1,4 +1,3 @@
-using System;
 using System.Collections.Generic;
 using System.Linq;
 
@@ -78,13 +77,13 @@ internal sealed class CallContext
     public static SymbolicTensor View(SymbolicTensor tensor) => tensor with { Shape = null, Strides = null };
 
     /// <summary>A tensor in the memory of another.</summary>
-    /// <param name="tensor">The other, whose shape is known.</param>
+    /// <param name="tensor">The other.</param>
     /// <param name="shape">The shape.</param>
-    /// <param name="strides">The strides, of those of the other.</param>
-    public static SymbolicTensor View(SymbolicTensor tensor, IEnumerable<Dimension> shape, Func<IReadOnlyList<Dimension>, IEnumerable<Dimension>> strides)
+    /// <param name="strides">The strides, as many as the shape has dimensions.</param>
+    public static SymbolicTensor View(SymbolicTensor tensor, IEnumerable<Dimension> shape, IEnumerable<Dimension> strides)
     {
         EquatableArray<Dimension> sizes = shape.ToEquatableArray();
-        EquatableArray<Dimension> steps = strides(tensor.Strides ?? Strides.InOrder(tensor.Shape!.Value).ToEquatableArray()).ToEquatableArray();
+        EquatableArray<Dimension> steps = strides.ToEquatableArray();
         return tensor with { Shape = sizes, Strides = steps == Strides.InOrder(sizes).ToEquatableArray() ? null : steps };
     }
 
@@ -95,7 +94,7 @@ internal sealed class CallContext
     {
         EquatableArray<Dimension> sizes = shape.ToEquatableArray();
         return tensor.Strides is not { } strides ? tensor with { Shape = sizes }
-            : Strides.Reshaped(tensor.Shape!.Value, strides, sizes) is { } steps ? View(tensor, sizes, _ => steps)
+            : Strides.Reshaped(tensor.Shape!.Value, strides, sizes) is { } steps ? View(tensor, sizes, steps)
             : Like(tensor, sizes);
     }
 

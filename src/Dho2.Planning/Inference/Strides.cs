@@ -9,6 +9,10 @@ namespace Dho2.Planning.Inference;
 /// </summary>
 internal static class Strides
 {
+    /// <summary>The strides of a tensor whose shape is known.</summary>
+    /// <param name="tensor">The tensor.</param>
+    public static EquatableArray<Dimension> Of(SymbolicTensor tensor) => tensor.Strides ?? InOrder(tensor.Shape!.Value).ToEquatableArray();
+
     /// <summary>The strides of elements that lie in order.</summary>
     /// <param name="shape">The shape.</param>
     public static Dimension[] InOrder(IReadOnlyList<Dimension> shape)
